@@ -1,0 +1,1 @@
+//! The TS 33.180 Annex D key management documents

@@ -1,0 +1,1 @@
+//! One MC client: token, keys, groups, registration, calls, floor and speech

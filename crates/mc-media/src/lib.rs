@@ -1,0 +1,1 @@
+//! SRTP and SRTCP with MKI and ROC transport, keyed by TS 33.180

@@ -1,0 +1,1 @@
+//! The IO shell: clock, randomness, sockets, HTTP, configuration, logs, shutdown

@@ -1,0 +1,1 @@
+//! SIP messages, bodies, SDP, transactions and dialogs for MCPTT, without IO

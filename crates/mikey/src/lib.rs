@@ -1,0 +1,1 @@
+//! MIKEY-SAKKE I_MESSAGEs of TS 33.180 Annex E

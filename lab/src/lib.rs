@@ -1,0 +1,1 @@
+//! mcbox: the one command that runs the lab

@@ -1,0 +1,1 @@
+//! A Land Mobile Radio network: radios, talkgroups, push-to-talk

@@ -1,0 +1,1 @@
+//! Identity management server: OpenID Connect with the MCX profile

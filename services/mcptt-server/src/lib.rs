@@ -1,0 +1,1 @@
+//! MCPTT server: registrar stand-in, participating and controlling functions, floor and media

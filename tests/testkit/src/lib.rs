@@ -1,0 +1,1 @@
+//! Deployment, fake peers and matchers for the end-to-end tests
