@@ -1,0 +1,87 @@
+# mcbox: every task a person types. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MCBOX_STATE ?= .mcbox
+VENV := .venv
+STAMPS := target/deps
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+
+# What building and `make demo` need, and what the tests use as foreign judges.
+BUILD_PACKAGES := build-essential pkg-config espeak-ng
+TEST_PACKAGES := tshark libsrtp2-dev libwolfssl-dev sip-tester xmlsec1 libxml2-utils openssl sox \
+  chromium chromium-driver postgresql baresip-core python3-venv iproute2 ffmpeg
+PYTHON_PACKAGES := authlib==1.* pystoi numpy requests cryptography
+BINARIES := -p idms -p kms -p gms -p mcptt-server -p segy -p lmr-sim -p web-ui -p lab
+
+.PHONY: help demo lab lab-down test check bench fuzz e2e-docker fmt clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
+
+demo: $(STAMPS)/build target/speech/.done ## set up, build, run the calls with real speech, print the table
+	cargo build --release --quiet $(BINARIES)
+	target/release/mcbox --state $(MCBOX_STATE) demo
+
+lab: $(STAMPS)/build target/speech/.done ## start the lab and keep it running; console on http://localhost:8080
+	cargo build --release --quiet $(BINARIES)
+	target/release/mcbox --state $(MCBOX_STATE) up
+
+lab-down: ## stop the lab and remove its state
+	target/release/mcbox --state $(MCBOX_STATE) down --purge
+
+test: $(STAMPS)/build $(STAMPS)/test $(STAMPS)/nextest $(VENV)/.done target/speech/.done ## set up and run every test, unit to end-to-end
+	cargo build $(BINARIES)
+	cargo nextest run --workspace
+	cargo test --workspace --doc --quiet
+
+check: $(STAMPS)/build $(STAMPS)/deny ## format, lints, docs, licences, duplicate versions
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	cargo deny --all-features check bans licenses sources
+
+fmt: ## format the code
+	cargo fmt --all
+
+e2e-docker: ## run the two calls in containers (installs and starts Docker where it is missing)
+	deploy/e2e-docker
+
+clean: ## remove what was built; keeps downloaded crates
+	rm -rf target $(VENV) $(MCBOX_STATE)
+
+# --- prerequisites: each stamp names what it installed -------------------------------------------
+
+# $(call install,PACKAGES): only what dpkg does not have yet.
+define install
+	@missing=$$(for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then echo "installing: $$missing"; \
+	  $(APT) update -qq && $(APT) install -y -qq --no-install-recommends $$missing; fi
+endef
+
+$(STAMPS)/build: Makefile
+	$(call install,$(BUILD_PACKAGES))
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/test: Makefile
+	$(call install,$(TEST_PACKAGES))
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/nextest:
+	@cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked --root target/tools
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/deny:
+	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked --root target/tools
+	@mkdir -p $(@D) && touch $@
+
+$(VENV)/.done: Makefile $(STAMPS)/test
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(PYTHON_PACKAGES)
+	@touch $@
+
+# Two espeak-ng voices speak the test sentences; tests and the demo play them.
+target/speech/.done: tests/speech/make $(STAMPS)/build
+	tests/speech/make target/speech
+	@touch $@
