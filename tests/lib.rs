@@ -1,0 +1,1 @@
+//! End-to-end scenarios and checks of the repository's shape; everything is in the test targets.

@@ -1,1 +1,0 @@
-//! End-to-end scenarios and checks of the repository's shape
