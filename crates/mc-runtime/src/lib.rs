@@ -1,1 +1,22 @@
-//! The IO shell: clock, randomness, sockets, HTTP, configuration, logs, shutdown
+//! The IO shell: clock, randomness, sockets, HTTP, configuration, logs, shutdown.
+//!
+//! Everything that touches the outside world lives here, so that the protocol crates below stay
+//! free of it. A service's `main.rs` calls [`service::run`]; its library takes a
+//! [`service::Context`] and composes the modules of this crate.
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+#[cfg(feature = "db")]
+pub mod db;
+pub mod health;
+pub mod http;
+pub mod logging;
+mod rng;
+pub mod service;
+pub mod shutdown;
+
+pub use clock::{Clock, SharedClock, SystemClock, TestClock};
+pub use health::Health;
+pub use rng::{OsRng, rng};
+pub use tokio_util::sync::CancellationToken;
