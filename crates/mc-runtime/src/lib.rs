@@ -15,8 +15,10 @@ pub mod logging;
 mod rng;
 pub mod service;
 pub mod shutdown;
+pub mod trace;
 
 pub use clock::{Clock, SharedClock, SystemClock, TestClock};
 pub use health::Health;
 pub use rng::{OsRng, rng};
 pub use tokio_util::sync::CancellationToken;
+pub use trace::{TraceConfig, Tracer};
