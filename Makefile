@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 # What building and `make demo` need, and what the tests use as foreign judges.
 BUILD_PACKAGES := build-essential pkg-config espeak-ng
-TEST_PACKAGES := tshark libsrtp2-dev libwolfssl-dev sip-tester xmlsec1 libxml2-utils openssl sox \
+TEST_PACKAGES := tshark sngrep libsrtp2-dev libwolfssl-dev sip-tester xmlsec1 libxml2-utils openssl sox \
   chromium chromium-driver postgresql baresip-core python3-venv iproute2 ffmpeg
 PYTHON_PACKAGES := authlib==1.* pystoi numpy requests cryptography
 BINARIES := -p idms -p kms -p gms -p mcptt-server -p segy -p lmr-sim -p web-ui -p lab
