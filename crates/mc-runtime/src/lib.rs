@@ -15,6 +15,7 @@ pub mod logging;
 mod rng;
 pub mod service;
 pub mod shutdown;
+pub mod sip;
 pub mod trace;
 
 pub use clock::{Clock, SharedClock, SystemClock, TestClock};

@@ -213,7 +213,7 @@ fn the_ack_of_a_2xx_is_repeated_for_repeated_2xx_only_of_the_same_dialog() {
     let ok = invite.response(StatusCode::OK, "t1");
     side.receive(ok.clone(), peer);
     let ack = invite.ack_failure(&ok).unwrap();
-    side.layer.ack(id, ack).unwrap();
+    side.layer.ack(id, ack, peer).unwrap();
     assert_eq!(sent(&side.drain()), ["ACK"]);
     assert_eq!(sent(&side.receive(ok, peer)), ["ACK"]);
     assert!(

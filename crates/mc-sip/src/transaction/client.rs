@@ -25,7 +25,7 @@ pub(super) struct ClientTransaction {
     retransmit: Option<(Instant, Duration)>,
     deadline: Option<Instant>,
     /// The ACK last sent, repeated when the final response is repeated.
-    ack: Option<Request>,
+    ack: Option<(Request, Peer)>,
     cancel_wanted: bool,
     cancel_sent: bool,
 }
@@ -104,7 +104,7 @@ impl ClientTransaction {
 
     fn repeat_ack(&self, response: &Response, out: &mut VecDeque<Output>) {
         // A fork may answer too; its 2xx carries another tag and is not ours to acknowledge here.
-        if let Some(ack) = self.ack.as_ref().filter(|_| response.status.is_final())
+        if let Some((ack, to)) = self.ack.as_ref().filter(|_| response.status.is_final())
             && ack
                 .headers
                 .to()
@@ -117,7 +117,7 @@ impl ClientTransaction {
                     .and_then(|to| to.tag().map(str::to_owned))
         {
             out.push_back(Output::Send {
-                to: self.to,
+                to: *to,
                 message: SipMessage::Request(ack.clone()),
             });
         }
@@ -150,7 +150,7 @@ impl ClientTransaction {
                     to: self.to,
                     message: SipMessage::Request(ack.clone()),
                 });
-                self.ack = Some(ack);
+                self.ack = Some((ack, self.to));
             }
             config.give_up()
         } else {
@@ -165,12 +165,12 @@ impl ClientTransaction {
     }
 
     /// Sends the ACK for a 2xx and keeps it for repetitions.
-    pub(super) fn ack(&mut self, ack: Request, out: &mut VecDeque<Output>) {
+    pub(super) fn ack(&mut self, ack: Request, to: Peer, out: &mut VecDeque<Output>) {
         out.push_back(Output::Send {
-            to: self.to,
+            to,
             message: SipMessage::Request(ack.clone()),
         });
-        self.ack = Some(ack);
+        self.ack = Some((ack, to));
     }
 
     /// Asks for a CANCEL; true when it may be sent now (RFC 3261 9.1: not before a provisional response).

@@ -176,11 +176,16 @@ impl TransactionLayer {
     ///
     /// # Errors
     /// The transaction is gone.
-    pub fn ack(&mut self, id: TransactionId, ack: Request) -> Result<(), TransactionError> {
+    pub fn ack(
+        &mut self,
+        id: TransactionId,
+        ack: Request,
+        to: Peer,
+    ) -> Result<(), TransactionError> {
         let Some((Transaction::Client(_, client), _)) = self.transactions.get_mut(&id) else {
             return Err(TransactionError::Unknown);
         };
-        client.ack(ack, &mut self.outputs);
+        client.ack(ack, to, &mut self.outputs);
         Ok(())
     }
 
