@@ -73,27 +73,26 @@ async fn answer(server: SipEndpoint, mut incoming: mpsc::Receiver<Incoming>) {
         let Incoming::Request(request) = event else {
             continue;
         };
-        match request.request.method {
-            Method::Invite => {
-                let offer = Sdp::parse(&request.request.body).unwrap();
-                PcmuMedia::from_sdp(&offer).unwrap();
-                let answer = PcmuMedia {
-                    audio: "127.0.0.1:7000".parse().unwrap(),
-                    telephone_event: None,
-                };
-                let ok = request
-                    .response(StatusCode::OK)
-                    .with(
-                        "Contact",
-                        server.contact("service", request.from).to_string(),
-                    )
-                    .with_body(
-                        "application/sdp",
-                        answer.to_sdp(1, 1).to_string().into_bytes(),
-                    );
-                request.respond(ok);
-            }
-            _ => request.respond_status(StatusCode::OK),
+        if request.request.method == Method::Invite {
+            let offer = Sdp::parse(&request.request.body).unwrap();
+            PcmuMedia::from_sdp(&offer).unwrap();
+            let answer = PcmuMedia {
+                audio: "127.0.0.1:7000".parse().unwrap(),
+                telephone_event: None,
+            };
+            let ok = request
+                .response(StatusCode::OK)
+                .with(
+                    "Contact",
+                    server.contact("service", request.from).to_string(),
+                )
+                .with_body(
+                    "application/sdp",
+                    answer.to_sdp(1, 1).to_string().into_bytes(),
+                );
+            request.respond(ok);
+        } else {
+            request.respond_status(StatusCode::OK);
         }
     }
 }
