@@ -13,6 +13,8 @@ pub mod health;
 pub mod http;
 pub mod logging;
 mod rng;
+#[cfg(feature = "sealing")]
+pub mod sealing;
 pub mod service;
 pub mod shutdown;
 pub mod sip;
