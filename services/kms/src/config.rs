@@ -1,0 +1,172 @@
+//! Configuration of the KMS.
+//!
+//! ```
+//! let text = r#"
+//!     kms_uri = "kms.mc.example"
+//!     domains = ["mc.example"]
+//!     database_url = "sqlite:///var/lib/mcbox/kms.db?mode=rwc"
+//!     sealing_key_file = "/var/lib/mcbox/kms.key"
+//!
+//!     [http]
+//!     listen = "127.0.0.1:8442"
+//!     tls = { cert = "kms.pem", key = "kms-key.pem" }
+//!
+//!     [client]
+//!     ca = "ca.pem"
+//!
+//!     [tokens]
+//!     issuer = "https://localhost:8441"
+//!     jwks_url = "https://localhost:8441/idms/jwks.json"
+//!
+//!     [[bound_identities]]
+//!     mcptt_id = "sip:mcptt@mc.example"
+//!     identities = ["mdsi.mc.example"]
+//! "#;
+//! let path = std::path::Path::new("kms.toml");
+//! let config: kms::config::Config = mc_runtime::config::parse(text, path, "KMS", []).unwrap();
+//! assert_eq!(config.key_period.user_key_period_s, 2_592_000);
+//! ```
+
+use std::path::PathBuf;
+
+use mc_ids::{KmsUri, McServiceId};
+use mc_runtime::auth::VerifierConfig;
+use mc_runtime::http::{ClientConfig, ServerConfig};
+use mc_runtime::logging::LogConfig;
+use mc_runtime::trace::TraceConfig;
+use serde::Deserialize;
+
+/// The whole configuration file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Identifier of this KMS: part of every UID and of `IDRkms`.
+    pub kms_uri: KmsUri,
+    /// `KmsId` of responses (default `1`).
+    #[serde(default = "default_kms_id")]
+    pub kms_id: String,
+    /// Domains whose identities belong to this KMS (default none).
+    #[serde(default)]
+    pub domains: Vec<String>,
+    /// Whether this domain is behind a security gateway (Annex L, default false).
+    #[serde(default)]
+    pub is_security_gateway: bool,
+    /// `sqlite:` or `postgres:` URL of the store.
+    pub database_url: String,
+    /// File with the key that seals master secrets and issued keys; created when absent. The
+    /// variable `KMS_SEALING_KEY` wins.
+    pub sealing_key_file: PathBuf,
+    /// Address, TLS files and limits of the HTTPS server.
+    pub http: ServerConfig,
+    /// How the identity management server is called.
+    #[serde(default)]
+    pub client: ClientConfig,
+    /// Whose access tokens are accepted.
+    pub tokens: VerifierConfig,
+    /// Key periods of users' keys.
+    #[serde(default)]
+    pub key_period: KeyPeriodConfig,
+    /// What requests must look like and how answers do.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Identities issued in addition to those of a token (MDSI, GMS, users of a gateway).
+    #[serde(default)]
+    pub bound_identities: Vec<BoundIdentities>,
+    /// Files with `KmsCertificate` documents of other domains, read at start (default none).
+    #[serde(default)]
+    pub external_certificates: Vec<PathBuf>,
+    /// Log settings.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// Trace outputs.
+    #[serde(default)]
+    pub trace: TraceConfig,
+}
+
+impl mc_runtime::service::ServiceConfig for Config {
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+}
+
+fn default_kms_id() -> String {
+    "1".to_owned()
+}
+
+/// Key periods.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyPeriodConfig {
+    /// `UserKeyPeriod`, seconds (default 2592000).
+    pub user_key_period_s: u64,
+    /// `UserKeyOffset`, seconds, below the period (default 0).
+    pub user_key_offset_s: u64,
+    /// Lifetime of the KMS certificate, seconds from the first start (default 5 years).
+    pub certificate_lifetime_s: u64,
+}
+
+impl Default for KeyPeriodConfig {
+    fn default() -> Self {
+        Self {
+            user_key_period_s: 2_592_000,
+            user_key_offset_s: 0,
+            certificate_lifetime_s: 5 * 365 * 86_400,
+        }
+    }
+}
+
+/// Choices where the specification leaves room.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Profile {
+    /// Largest difference between `Time` of a request and now, seconds (default 30).
+    pub request_age_s: u64,
+    /// Form of `UserID` in key sets (default `base64`).
+    pub user_id: UserIdForm,
+    /// What a repeated request for the same identity and period gets (default `same`).
+    pub repeated_request: RepeatedRequest,
+    /// Whether `ClientReqUrl` must name the host that was called (default true; false behind a
+    /// proxy that rewrites it).
+    pub check_request_host: bool,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            request_age_s: 30,
+            user_id: UserIdForm::Base64,
+            repeated_request: RepeatedRequest::Same,
+            check_request_host: true,
+        }
+    }
+}
+
+/// Form of `UserID`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserIdForm {
+    /// 44 characters.
+    Base64,
+    /// 64 hexadecimal digits.
+    Hex,
+}
+
+/// What a repeated request gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RepeatedRequest {
+    /// The same SSK and PVT.
+    Same,
+    /// A new SSK and PVT; the earlier stay valid until the period ends.
+    Fresh,
+}
+
+/// Identities administratively bound to one user.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoundIdentities {
+    /// The user, as named by the token.
+    pub mcptt_id: McServiceId,
+    /// Further identities the user gets keys for.
+    pub identities: Vec<String>,
+}

@@ -1,0 +1,335 @@
+//! What the handlers share: configuration, master secrets, store, and the issuing of key sets.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use kms_protocol::{CertCache, KeySet, KmsCertificate, Role, UserIdEncoding};
+use mc_ids::KeyPeriod;
+use mc_ids::annex_f::Uid;
+use mc_runtime::auth::{TokenVerifier, VerifiedToken};
+use mc_runtime::clock::SharedClock;
+use mc_runtime::health::Health;
+use mc_runtime::sealing::SealingKey;
+use mc_runtime::service::Context;
+use mc_runtime::trace::Tracer;
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use crate::config::{Config, RepeatedRequest, UserIdForm};
+use crate::issue::Issue;
+use crate::master::{IssuedKeys, Master};
+use crate::store::{AuditEntry, MasterRow, Store};
+
+const SEAL_KSAK: &str = "kms master ksak";
+const SEAL_Z: &str = "kms master z";
+
+/// Issues computed at the same time; each takes a core.
+const PARALLEL_ISSUES: usize = 4;
+
+/// The state of the KMS; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Kms(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    period: KeyPeriod,
+    clock: SharedClock,
+    health: Health,
+    tracer: Tracer,
+    store: Store,
+    seal: SealingKey,
+    master: Arc<Master>,
+    certificate: KmsCertificate,
+    verifier: TokenVerifier,
+    computing: Semaphore,
+}
+
+impl Kms {
+    /// Opens the store, makes or reads the master secrets, checks them, reads external
+    /// certificates.
+    ///
+    /// # Errors
+    /// Whatever is wrong with configuration, store or keys.
+    pub async fn open(config: Config, context: &Context, tracer: Tracer) -> anyhow::Result<Self> {
+        let mut rng = mc_runtime::rng();
+        let seal = SealingKey::load("KMS_SEALING_KEY", &config.sealing_key_file, &mut rng)?;
+        let periods = &config.key_period;
+        let period = KeyPeriod::new(periods.user_key_period_s, periods.user_key_offset_s)?;
+        let store = Store::open(&config.database_url).await?;
+        let row = master_row(&store, &seal, &config, period, &context.clock).await?;
+        let master = Arc::new(open_master(&seal, &row)?);
+        let checked = master.clone();
+        tokio::task::spawn_blocking(move || self_test(&checked)).await??;
+        let certificate = certificate(&config, period, &master, &row)?;
+        for file in &config.external_certificates {
+            import_certificate(&store, file).await?;
+        }
+        let http = mc_runtime::http::client(&config.client)?;
+        let verifier = TokenVerifier::new(config.tokens.clone(), http, context.clock.clone());
+        Ok(Self(Arc::new(Inner {
+            config,
+            period,
+            clock: context.clock.clone(),
+            health: context.health.clone(),
+            tracer,
+            store,
+            seal,
+            master,
+            certificate,
+            verifier,
+            computing: Semaphore::new(PARALLEL_ISSUES),
+        })))
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Wall-clock time.
+    #[must_use]
+    pub fn clock(&self) -> &SharedClock {
+        &self.0.clock
+    }
+
+    /// Now as a date.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + self.0.clock.unix()
+    }
+
+    /// Own health.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    /// Where protocol messages are reported.
+    #[must_use]
+    pub fn tracer(&self) -> &Tracer {
+        &self.0.tracer
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Key periods.
+    #[must_use]
+    pub fn period(&self) -> KeyPeriod {
+        self.0.period
+    }
+
+    /// Own certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &KmsCertificate {
+        &self.0.certificate
+    }
+
+    /// Checker of access tokens.
+    #[must_use]
+    pub fn verifier(&self) -> &TokenVerifier {
+        &self.0.verifier
+    }
+
+    /// The identities a token entitles to: its MC service IDs and what is bound to them.
+    #[must_use]
+    pub fn identities(&self, token: &VerifiedToken) -> BTreeSet<String> {
+        let own = token.service_ids.iter().map(|id| id.as_str().to_owned());
+        let bound = self.0.config.bound_identities.iter();
+        let bound = bound.filter(|bound| token.service_ids.contains(&bound.mcptt_id));
+        own.chain(bound.flat_map(|bound| bound.identities.iter().cloned()))
+            .collect()
+    }
+
+    /// The key set of one identity and period, made when it is asked for the first time.
+    ///
+    /// # Errors
+    /// The store's or the computation's.
+    pub async fn key_set(&self, user_uri: &str, number: u64) -> anyhow::Result<KeySet> {
+        let inner = &*self.0;
+        let issue = Issue {
+            kms_uri: &inner.config.kms_uri,
+            cert_uri: inner.certificate.cert_uri.as_deref().unwrap_or_default(),
+            period: inner.period,
+            user_uri,
+            number,
+        };
+        let keys = self.keys(&issue).await?;
+        let encoding = match inner.config.profile.user_id {
+            UserIdForm::Base64 => UserIdEncoding::Base64,
+            UserIdForm::Hex => UserIdEncoding::Hex,
+        };
+        Ok(issue.key_set(&keys, encoding))
+    }
+
+    async fn keys(&self, issue: &Issue<'_>) -> anyhow::Result<IssuedKeys> {
+        let inner = &*self.0;
+        let uid = issue.uid();
+        let name = hex::encode(uid.octets());
+        let purpose = format!("kms issued {name}");
+        let replace = inner.config.profile.repeated_request == RepeatedRequest::Fresh;
+        if !replace && let Some(sealed) = inner.store.issued(&name).await? {
+            return opened(&inner.seal, &purpose, &sealed);
+        }
+        let keys = self.compute(uid).await?;
+        let sealed = inner
+            .seal
+            .seal(&purpose, keys.octets(), &mut mc_runtime::rng())?;
+        let number = i64::try_from(issue.number)?;
+        let row = (name.as_str(), issue.user_uri, number);
+        inner
+            .store
+            .put_issued(row, sealed, inner.clock.unix_ms(), replace)
+            .await?;
+        if replace {
+            return Ok(keys);
+        }
+        // Two requests at once: both answer with what was stored first.
+        let sealed = inner
+            .store
+            .issued(&name)
+            .await?
+            .ok_or_else(|| anyhow!("keys not stored"))?;
+        opened(&inner.seal, &purpose, &sealed)
+    }
+
+    async fn compute(&self, uid: Uid) -> anyhow::Result<IssuedKeys> {
+        let _permit = self.0.computing.acquire().await?;
+        let master = self.0.master.clone();
+        let compute = move || master.issue(&uid, &mut mc_runtime::rng());
+        Ok(tokio::task::spawn_blocking(compute).await??)
+    }
+
+    /// Certificates of other domains, none when the client holds the current version.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn cert_cache(&self, held: Option<u64>) -> anyhow::Result<CertCache> {
+        let (version, documents) = self.0.store.external_certificates().await?;
+        let version = u64::try_from(version)?;
+        let certificates = if held == Some(version) {
+            Vec::new()
+        } else {
+            let read = |text: &String| KmsCertificate::parse(text.as_bytes());
+            documents.iter().map(read).collect::<Result<_, _>>()?
+        };
+        Ok(CertCache {
+            cache_num: Some(version),
+            certificates,
+        })
+    }
+
+    /// Writes to log and audit table; a failing table is reported but does not stop the service.
+    pub async fn audit(&self, entry: AuditEntry<'_>) {
+        let AuditEntry {
+            correlation_id,
+            action,
+            outcome,
+            actor,
+        } = &entry;
+        tracing::info!(correlation_id, action, outcome, "request");
+        tracing::debug!(correlation_id, actor, "request");
+        if let Err(error) = self.0.store.put_audit(&entry, self.0.clock.unix_ms()).await {
+            tracing::error!(%error, "audit log not written");
+        }
+    }
+}
+
+fn opened(seal: &SealingKey, purpose: &str, sealed: &[u8]) -> anyhow::Result<IssuedKeys> {
+    let octets = seal.open(purpose, sealed)?;
+    IssuedKeys::from_octets(octets).ok_or_else(|| anyhow!("stored keys have a wrong length"))
+}
+
+async fn master_row(
+    store: &Store,
+    seal: &SealingKey,
+    config: &Config,
+    period: KeyPeriod,
+    clock: &SharedClock,
+) -> anyhow::Result<MasterRow> {
+    if let Some(row) = store.master().await? {
+        return Ok(row);
+    }
+    let mut rng = mc_runtime::rng();
+    let master = Master::generate(&mut rng)?;
+    let start = period.start_of(period.number_at(clock.ntp()));
+    let start = crate::issue::date_of_ntp_s(start).context("start of the key period")?;
+    let lifetime_ms = i64::try_from(config.key_period.certificate_lifetime_s)?.saturating_mul(1000);
+    let row = MasterRow {
+        ksak: seal.seal(SEAL_KSAK, &master.ksak_octets(), &mut rng)?,
+        z: seal.seal(SEAL_Z, &master.z_octets(), &mut rng)?,
+        cert_uri: format!("cert1.{}", config.kms_uri),
+        valid_from_ms: start.unix_timestamp().saturating_mul(1000),
+        valid_to_ms: clock.unix_ms().saturating_add(lifetime_ms),
+    };
+    store.put_master(&row).await?;
+    tracing::info!(cert_uri = row.cert_uri, "master secrets generated");
+    store.master().await?.context("master secrets not stored")
+}
+
+fn open_master(seal: &SealingKey, row: &MasterRow) -> anyhow::Result<Master> {
+    let open = |purpose: &str, sealed: &[u8]| -> anyhow::Result<Zeroizing<Vec<u8>>> {
+        seal.open(purpose, sealed)
+            .context("the master secrets were sealed under another key")
+    };
+    Ok(Master::from_octets(
+        &open(SEAL_KSAK, &row.ksak)?,
+        &open(SEAL_Z, &row.z)?,
+    )?)
+}
+
+/// Issues to an identity nobody has, and checks the result as a client would.
+fn self_test(master: &Master) -> anyhow::Result<()> {
+    let uid = Uid([0x5a; 32]);
+    let keys = master.issue(&uid, &mut mc_runtime::rng())?;
+    master
+        .validate(&uid, &keys)
+        .context("issued keys do not validate")
+}
+
+fn certificate(
+    config: &Config,
+    period: KeyPeriod,
+    master: &Master,
+    row: &MasterRow,
+) -> anyhow::Result<KmsCertificate> {
+    let date = |ms: i64| OffsetDateTime::from_unix_timestamp(ms / 1000);
+    Ok(KmsCertificate {
+        role: Some(Role::Root),
+        is_security_gateway: config.is_security_gateway,
+        id: None,
+        cert_uri: Some(row.cert_uri.clone()),
+        kms_uri: config.kms_uri.clone(),
+        issuer: Some(config.kms_uri.as_str().to_owned()),
+        valid_from: Some(date(row.valid_from_ms)?),
+        valid_to: Some(date(row.valid_to_ms)?),
+        revoked: false,
+        user_id_format: "2".to_owned(),
+        period,
+        pub_enc_key: master.pub_enc_key(),
+        pub_auth_key: master.pub_auth_key(),
+        parameter_set: Some(1),
+        domains: config.domains.clone(),
+    })
+}
+
+/// Keeps a certificate as `Role="External"`, whatever the file says.
+async fn import_certificate(store: &Store, file: &Path) -> anyhow::Result<()> {
+    let name = || file.display().to_string();
+    let text = tokio::fs::read(file).await.with_context(name)?;
+    let mut certificate = KmsCertificate::parse(&text).with_context(name)?;
+    certificate.role = Some(Role::External);
+    let document = certificate.to_element().to_document();
+    store
+        .put_external_certificate(certificate.kms_uri.as_str(), &document)
+        .await?;
+    Ok(())
+}
