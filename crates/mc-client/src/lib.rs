@@ -1,1 +1,3 @@
 //! One MC client: token, keys, groups, registration, calls, floor and speech
+
+pub mod login;
