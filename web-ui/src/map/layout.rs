@@ -1,0 +1,217 @@
+//! Where the parts of the map stand: MC clients on the left, the servers between, the gateway and
+//! the radio network on the right.
+
+use super::{Light, Map, NodeHealth};
+
+/// Width of the drawing, in SVG units.
+const WIDTH: i32 = 1120;
+const BOX_WIDTH: i32 = 168;
+const BOX_HEIGHT: i32 = 62;
+const PARTY_WIDTH: i32 = 150;
+const PARTY_HEIGHT: i32 = 46;
+const PARTY_GAP: i32 = 12;
+/// Parties drawn on each side; the rest is a number.
+const MAX_DRAWN: usize = 6;
+
+/// A service the map has a place for: name, role, x, y of its box's left upper corner.
+const PLACES: &[(&str, &str, i32, i32)] = &[
+    ("idms", "identity", 270, 24),
+    ("kms", "keys", 476, 24),
+    ("gms", "groups", 682, 24),
+    ("mcptt-server", "calls and floor", 322, 212),
+    ("segy", "MC security gateway", 596, 212),
+    ("lmr-sim", "radio network", 796, 212),
+];
+
+/// Connections drawn between services: the two ends and the reference point.
+const LINKS: &[(&str, &str, &str)] = &[
+    ("idms", "mcptt-server", ""),
+    ("kms", "mcptt-server", "CSC-9"),
+    ("gms", "mcptt-server", "CSC-3"),
+    ("idms", "segy", "CSC-1"),
+    ("kms", "segy", "CSC-8"),
+    ("gms", "segy", "CSC-2"),
+    ("mcptt-server", "segy", "MCPTT-1"),
+    ("segy", "lmr-sim", "LMR"),
+];
+
+/// The map, ready to be drawn.
+#[derive(Debug)]
+pub struct Drawing {
+    /// Height in SVG units.
+    pub height: i32,
+    /// Connections, drawn first.
+    pub edges: Vec<Edge>,
+    /// Boxes.
+    pub nodes: Vec<NodeBox>,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Edge {
+    /// Start and end.
+    pub line: [i32; 4],
+    /// Reference point, at its middle.
+    pub label: String,
+    /// Middle of the line.
+    pub middle: [i32; 2],
+    /// Speech is on it.
+    pub live: bool,
+    /// The two ends, for screen readers.
+    pub title: String,
+}
+
+/// A box.
+#[derive(Debug)]
+pub struct NodeBox {
+    /// Name.
+    pub name: String,
+    /// What it does.
+    pub role: String,
+    /// `service`, `client` or `radio`.
+    pub kind: &'static str,
+    /// Light's class.
+    pub light: &'static str,
+    /// Why, on one line.
+    pub reason: String,
+    /// Why, in full.
+    pub full_reason: String,
+    /// Left upper corner, width, height.
+    pub place: [i32; 4],
+    /// It sends speech.
+    pub talking: bool,
+}
+
+impl NodeBox {
+    fn centre(&self) -> (i32, i32) {
+        let [x, y, w, h] = self.place;
+        (x + w / 2, y + h / 2)
+    }
+}
+
+/// Whether the map has a place for this name.
+#[must_use]
+pub(super) fn is_service(name: &str) -> bool {
+    PLACES.iter().any(|(place, ..)| *place == name) || name == "web-ui"
+}
+
+pub(super) fn draw(map: &Map) -> Drawing {
+    let mut nodes = services(map);
+    let known = nodes.len();
+    nodes.extend(parties(map, "client", 24));
+    nodes.extend(parties(map, "radio", WIDTH - PARTY_WIDTH - 24));
+    let mut edges = Vec::new();
+    for (a, b, label) in LINKS {
+        edges.extend(edge(map, &nodes, a, b, label));
+    }
+    for party in nodes.iter().skip(known) {
+        let hub = if party.kind == "client" {
+            "mcptt-server"
+        } else {
+            "lmr-sim"
+        };
+        edges.extend(edge(map, &nodes, &party.name, hub, ""));
+    }
+    let bottom = nodes
+        .iter()
+        .map(|n| n.place[1] + n.place[3])
+        .max()
+        .unwrap_or(0);
+    Drawing {
+        height: bottom.max(290) + 20,
+        edges,
+        nodes,
+    }
+}
+
+fn services(map: &Map) -> Vec<NodeBox> {
+    let placed = PLACES
+        .iter()
+        .filter(|(name, ..)| map.services.is_empty() || map.services.iter().any(|s| s == name));
+    let extra = map.services.iter().filter(|name| !is_service(name));
+    let placed = placed.map(|(name, role, x, y)| ((*name).to_owned(), *role, *x, *y));
+    let extra = (0..)
+        .zip(extra)
+        .map(|(n, name)| (name.clone(), "service", 270 + n * 190, 310));
+    placed
+        .chain(extra)
+        .map(|(name, role, x, y)| {
+            let unknown = NodeHealth {
+                light: Light::Grey,
+                reason: "not asked yet".to_owned(),
+            };
+            let health = map.health.get(&name).cloned().unwrap_or(unknown);
+            let place = [x, y, BOX_WIDTH, BOX_HEIGHT];
+            node(map, name, role, "service", &health, place)
+        })
+        .collect()
+}
+
+fn parties(map: &Map, kind: &'static str, x: i32) -> Vec<NodeBox> {
+    let (parties, role) = match kind {
+        "client" => (&map.clients, "MC client"),
+        _ => (&map.radios, "radio"),
+    };
+    let shown = i32::try_from(parties.len().min(MAX_DRAWN)).unwrap_or(0);
+    let height = shown * (PARTY_HEIGHT + PARTY_GAP) - PARTY_GAP;
+    let top = (212 + BOX_HEIGHT / 2 - height / 2).max(24);
+    (0..)
+        .zip(parties.iter().take(MAX_DRAWN))
+        .map(|(n, (name, health))| {
+            let y = top + n * (PARTY_HEIGHT + PARTY_GAP);
+            let place = [x, y, PARTY_WIDTH, PARTY_HEIGHT];
+            node(map, name.clone(), role, kind, health, place)
+        })
+        .collect()
+}
+
+fn node(
+    map: &Map,
+    name: String,
+    role: &str,
+    kind: &'static str,
+    health: &NodeHealth,
+    place: [i32; 4],
+) -> NodeBox {
+    let line = match health.light {
+        Light::Green | Light::Grey => role.to_owned(),
+        Light::Amber | Light::Red => short(&health.reason, 25),
+    };
+    NodeBox {
+        talking: map.live.keys().any(|(from, _)| *from == name),
+        light: health.light.class(),
+        reason: line,
+        full_reason: health.reason.clone(),
+        role: role.to_owned(),
+        name,
+        kind,
+        place,
+    }
+}
+
+fn edge(map: &Map, nodes: &[NodeBox], a: &str, b: &str, label: &str) -> Option<Edge> {
+    let find = |name: &str| nodes.iter().find(|n| n.name == name);
+    let (from, to) = (find(a)?, find(b)?);
+    let (x1, y1) = from.centre();
+    let (x2, y2) = to.centre();
+    let live = map
+        .live
+        .keys()
+        .any(|(f, t)| (f == a && t == b) || (f == b && t == a));
+    Some(Edge {
+        line: [x1, y1, x2, y2],
+        middle: [i32::midpoint(x1, x2), i32::midpoint(y1, y2)],
+        label: label.to_owned(),
+        live,
+        title: format!("{a} to {b}"),
+    })
+}
+
+fn short(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(most - 1).collect();
+    short.push('…');
+    short
+}
