@@ -151,18 +151,19 @@ const drawLadder = (visible) => {
     .sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
   const gap = Math.max(150, Math.floor((box.clientWidth - 130) / Math.max(1, lanes.length)));
   const x = new Map(lanes.map((name, n) => [name, 100 + gap / 2 + n * gap]));
-  const height = 60 + visible.length * 30;
+  const height = 24 + visible.length * 30;
   const width = 100 + lanes.length * gap;
   const picture = svg('svg', { width, height, viewBox: `0 0 ${width} ${height}` });
+  const heads = svg('svg', { class: 'heads', width, height: 44, viewBox: `0 0 ${width} 44` });
   for (const name of lanes) {
-    picture.append(svg('line', { class: 'lane', x1: x.get(name), x2: x.get(name), y1: 44, y2: height }));
+    picture.append(svg('line', { class: 'lane', x1: x.get(name), x2: x.get(name), y1: 0, y2: height }));
     const head = svg('g', { class: 'head' });
     head.append(svg('rect', { x: x.get(name) - 64, y: 10, width: 128, height: 28, rx: 8 }));
     head.append(svg('text', { x: x.get(name), y: 28, 'text-anchor': 'middle' }, name.length > 18 ? `${name.slice(0, 17)}…` : name));
-    picture.append(head);
+    heads.append(head);
   }
-  visible.forEach((row, n) => picture.append(rung(row, 70 + n * 30, x)));
-  box.replaceChildren(picture);
+  visible.forEach((row, n) => picture.append(rung(row, 24 + n * 30, x)));
+  box.replaceChildren(heads, picture);
   if (follow) box.scrollTop = box.scrollHeight;
 };
 

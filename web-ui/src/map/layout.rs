@@ -4,8 +4,8 @@
 use super::{Light, Map, NodeHealth};
 
 /// Width of the drawing, in SVG units.
-const WIDTH: i32 = 1120;
-const BOX_WIDTH: i32 = 168;
+const WIDTH: i32 = 1200;
+const BOX_WIDTH: i32 = 176;
 const BOX_HEIGHT: i32 = 62;
 const PARTY_WIDTH: i32 = 150;
 const PARTY_HEIGHT: i32 = 46;
@@ -15,17 +15,17 @@ const MAX_DRAWN: usize = 6;
 
 /// A service the map has a place for: name, role, x, y of its box's left upper corner.
 const PLACES: &[(&str, &str, i32, i32)] = &[
-    ("idms", "identity", 270, 24),
-    ("kms", "keys", 476, 24),
-    ("gms", "groups", 682, 24),
-    ("mcptt-server", "calls and floor", 322, 212),
-    ("segy", "MC security gateway", 596, 212),
-    ("lmr-sim", "radio network", 796, 212),
+    ("idms", "identity", 234, 16),
+    ("kms", "keys", 434, 16),
+    ("gms", "groups", 634, 16),
+    ("mcptt-server", "calls and floor", 284, 204),
+    ("segy", "MC security gateway", 554, 204),
+    ("lmr-sim", "radio network", 806, 204),
 ];
 
 /// Connections drawn between services: the two ends and the reference point.
 const LINKS: &[(&str, &str, &str)] = &[
-    ("idms", "mcptt-server", ""),
+    ("idms", "mcptt-server", "CSC-1"),
     ("kms", "mcptt-server", "CSC-9"),
     ("gms", "mcptt-server", "CSC-3"),
     ("idms", "segy", "CSC-1"),
@@ -51,10 +51,12 @@ pub struct Drawing {
 pub struct Edge {
     /// Start and end.
     pub line: [i32; 4],
-    /// Reference point, at its middle.
+    /// Reference point.
     pub label: String,
-    /// Middle of the line.
+    /// Centre of the label.
     pub middle: [i32; 2],
+    /// Width of the label.
+    pub width: i32,
     /// Speech is on it.
     pub live: bool,
     /// The two ends, for screen readers.
@@ -175,7 +177,7 @@ fn node(
 ) -> NodeBox {
     let line = match health.light {
         Light::Green | Light::Grey => role.to_owned(),
-        Light::Amber | Light::Red => short(&health.reason, 25),
+        Light::Amber | Light::Red => short(&health.reason, 22),
     };
     NodeBox {
         talking: map.live.keys().any(|(from, _)| *from == name),
@@ -192,19 +194,36 @@ fn node(
 fn edge(map: &Map, nodes: &[NodeBox], a: &str, b: &str, label: &str) -> Option<Edge> {
     let find = |name: &str| nodes.iter().find(|n| n.name == name);
     let (from, to) = (find(a)?, find(b)?);
-    let (x1, y1) = from.centre();
-    let (x2, y2) = to.centre();
+    let ([x1, y1, x2, y2], along) = course(from, to);
     let live = map
         .live
         .keys()
         .any(|(f, t)| (f == a && t == b) || (f == b && t == a));
     Some(Edge {
         line: [x1, y1, x2, y2],
-        middle: [i32::midpoint(x1, x2), i32::midpoint(y1, y2)],
+        middle: [x1 + (x2 - x1) * along / 100, y1 + (y2 - y1) * along / 100],
+        width: 16 + 7 * i32::try_from(label.len()).unwrap_or(0),
         label: label.to_owned(),
         live,
         title: format!("{a} to {b}"),
     })
+}
+
+/// Where a connection runs, and at which percentage of its length its label stands. The three
+/// servers on top have two connections each: they leave and arrive side by side, so that neither
+/// lines nor labels lie on each other.
+fn course(from: &NodeBox, to: &NodeBox) -> ([i32; 4], i32) {
+    let (x1, y1) = from.centre();
+    let (x2, y2) = to.centre();
+    let downwards = from.kind == "service" && to.kind == "service" && y2 - y1 > BOX_HEIGHT;
+    if !downwards {
+        return ([x1, y1, x2, y2], 50);
+    }
+    let (bottom, top) = (from.place[1] + from.place[3], to.place[1]);
+    let to_the_left = to.place[0] < 400;
+    let (leave, along) = if to_the_left { (-34, 30) } else { (34, 70) };
+    let arrive = (x1 - 522) / 4;
+    ([x1 + leave, bottom, x2 + arrive, top], along)
 }
 
 fn short(text: &str, most: usize) -> String {

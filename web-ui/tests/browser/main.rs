@@ -268,7 +268,7 @@ async fn pictures() {
         browser.wait_for("#rows tr:nth-child(5)").await;
         browser.wait_for("li[data-node=gms][data-light=red]").await;
         browser.shot(&format!("{folder}/{name}.png")).await;
-        browser.click("#rows tr:nth-child(3)").await;
+        browser.click("#rows tr:nth-last-child(4)").await;
         browser.wait_for("#detail dl").await;
         browser.shot(&format!("{folder}/{name}-detail.png")).await;
         browser.press("#detail .close", Key::Escape).await;
