@@ -1,1 +1,16 @@
-//! mcbox: the one command that runs the lab
+//! `mcbox`: the one command a person types. It writes the lab's certificates and configurations
+//! into one state directory, starts the services as local processes, watches them and takes them
+//! down again.
+//!
+//! Invariants: everything the lab writes is below the state directory; a process is only ever
+//! signalled after its executable was compared with the one that was started.
+
+pub mod certificates;
+pub mod cli;
+pub mod doctor;
+pub mod health;
+pub mod process;
+pub mod render;
+pub mod state;
+pub mod supervisor;
+pub mod topology;

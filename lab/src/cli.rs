@@ -1,0 +1,223 @@
+//! The command line of `mcbox`.
+
+use crate::supervisor::{self, Lab};
+use crate::topology::Addresses;
+use crate::{doctor, health, state::StateDir};
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A miniature 3GPP Mission Critical system in a box.
+#[derive(Debug, Parser)]
+#[command(name = "mcbox", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Directory of everything the lab writes: certificates, databases, logs, captures.
+    #[arg(long, global = true, default_value = ".mcbox", env = "MCBOX_STATE")]
+    state: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts the lab and keeps it running until Ctrl-C.
+    #[command(after_help = "Examples:\n  mcbox up\n  mcbox up --detach --ports free")]
+    Up {
+        /// Returns once every service is ready; `mcbox down` stops the lab.
+        #[arg(long)]
+        detach: bool,
+        /// The documented ports, or free ones.
+        #[arg(long, value_enum, default_value_t)]
+        ports: Ports,
+    },
+    /// Shows each service, its address, its health and what it waits for.
+    #[command(after_help = "Examples:\n  mcbox status\n  mcbox status --json | jq .")]
+    Status {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stops the lab.
+    #[command(
+        after_help = "Examples:\n  mcbox down\n  mcbox down --purge   # leaves nothing behind"
+    )]
+    Down {
+        /// Removes the state directory too.
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Checks ports, clock, space and tools before a start; each problem comes with its cure.
+    #[command(after_help = "Examples:\n  mcbox doctor\n  mcbox doctor --json")]
+    Doctor {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+        /// The documented ports, or free ones.
+        #[arg(long, value_enum, default_value_t)]
+        ports: Ports,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Ports {
+    /// The documented ports on loopback.
+    #[default]
+    Default,
+    /// Ports that are free now, so that several labs can run side by side.
+    Free,
+}
+
+impl Ports {
+    fn addresses(self) -> std::io::Result<Addresses> {
+        match self {
+            Self::Default => Ok(Addresses::default()),
+            Self::Free => Addresses::free(),
+        }
+    }
+}
+
+/// Runs the command the user typed.
+///
+/// # Errors
+/// What kept the command from doing its work, in words for the user.
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Up { detach, ports } => up(&cli.state, detach, ports).await,
+        Command::Status { json } => status(&cli.state, json).await,
+        Command::Down { purge } => down(&cli.state, purge),
+        Command::Doctor { json, ports } => examine(&cli.state, json, ports),
+    }
+}
+
+/// Where the services' binaries are: beside this one.
+fn binaries() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    Ok(own.parent().unwrap_or(Path::new(".")).to_owned())
+}
+
+async fn start(state: &Path, ports: Ports) -> anyhow::Result<Lab> {
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})")?;
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    let progress = |what: &str| bar.set_message(format!("starting: {what}"));
+    let addresses = ports.addresses()?;
+    let lab = Lab::start(StateDir::open(state)?, addresses, &binaries()?, progress).await;
+    bar.finish_and_clear();
+    Ok(lab?)
+}
+
+async fn up(state: &Path, detach: bool, ports: Ports) -> anyhow::Result<ExitCode> {
+    let lab = start(state, ports).await?;
+    print_health(&lab.health().await, lab.addresses())?;
+    if detach {
+        lab.leave_running();
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "\nThe lab runs; Ctrl-C stops it. State: {}",
+        lab.state().root().display()
+    )?;
+    tokio::signal::ctrl_c().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn status(state: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let record = if state.exists() {
+        StateDir::open(state)?.record()?
+    } else {
+        None
+    };
+    let record = record.with_context(|| {
+        format!(
+            "no lab was started from {}; `mcbox up` starts one",
+            state.display()
+        )
+    })?;
+    let ca = StateDir::open(state)?.file("certificates", "ca.pem");
+    let all = supervisor::all_health(&health::client(&ca)?, &record.addresses).await;
+    let ready = all.iter().all(health::Health::is_ready);
+    match json {
+        true => print_json(&all)?,
+        false => print_health(&all, &record.addresses)?,
+    }
+    Ok(exit(ready))
+}
+
+fn down(state: &Path, purge: bool) -> anyhow::Result<ExitCode> {
+    if !state.exists() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let state = StateDir::open(state)?;
+    let forced = supervisor::stop(&state)?;
+    if !forced.is_empty() {
+        writeln!(std::io::stderr(), "ended by force: {}", forced.join(", "))?;
+    }
+    if purge {
+        state.purge()?;
+    }
+    Ok(exit(forced.is_empty()))
+}
+
+fn examine(state: &Path, json: bool, ports: Ports) -> anyhow::Result<ExitCode> {
+    let findings = doctor::examine(&ports.addresses()?, &binaries()?, state);
+    let fine = findings.iter().all(|f| f.ok);
+    if json {
+        print_json(&findings)?;
+        return Ok(exit(fine));
+    }
+    let mut out = std::io::stdout();
+    for finding in &findings {
+        let mark = if finding.ok { "ok  " } else { "FAIL" };
+        writeln!(out, "{mark}  {:<32} {}", finding.check, finding.found)?;
+        if !finding.ok {
+            writeln!(out, "      {:<32} fix: {}", "", finding.fix)?;
+        }
+    }
+    Ok(exit(fine))
+}
+
+const fn exit(fine: bool) -> ExitCode {
+    if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    writeln!(
+        std::io::stdout(),
+        "{}",
+        serde_json::to_string_pretty(value)?
+    )?;
+    Ok(())
+}
+
+fn print_health(all: &[health::Health], addresses: &Addresses) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "{:<14} {:<22} {:<12} detail",
+        "service", "address", "health"
+    )?;
+    for health in all {
+        let service = crate::topology::SERVICES
+            .iter()
+            .find(|s| s.name == health.service);
+        let address = service
+            .map(|s| addresses.of(s.health).to_string())
+            .unwrap_or_default();
+        writeln!(
+            out,
+            "{:<14} {address:<22} {:<12} {}",
+            health.service, health.status, health.detail
+        )?;
+    }
+    Ok(())
+}

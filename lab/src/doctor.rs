@@ -1,0 +1,181 @@
+//! `mcbox doctor`: what would keep the lab from starting, each with its cure.
+
+use crate::topology::{Addresses, SERVICES};
+use serde::Serialize;
+use std::io::ErrorKind;
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Result of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: String,
+    /// Whether it is in order.
+    pub ok: bool,
+    /// What was found.
+    pub found: String,
+    /// What to do about it; empty when in order.
+    pub fix: String,
+}
+
+impl Finding {
+    fn new(check: impl Into<String>, problem: Option<(String, String)>, fine: &str) -> Self {
+        let (check, ok) = (check.into(), problem.is_none());
+        let (found, fix) = problem.unwrap_or_else(|| (fine.to_owned(), String::new()));
+        Self {
+            check,
+            ok,
+            found,
+            fix,
+        }
+    }
+}
+
+/// Looks at everything the lab needs before it starts.
+#[must_use]
+pub fn examine(addresses: &Addresses, binaries: &Path, state: &Path) -> Vec<Finding> {
+    let mut findings = ports(addresses);
+    findings.extend(executables(binaries));
+    findings.push(clock());
+    findings.push(space(state));
+    findings.extend(
+        TOOLS
+            .iter()
+            .map(|(tool, needed_for)| tool_present(tool, needed_for)),
+    );
+    findings
+}
+
+fn ports(addresses: &Addresses) -> Vec<Finding> {
+    let check = |(name, address): (crate::topology::PortName, std::net::SocketAddr)| {
+        let taken = TcpListener::bind(address)
+            .and(UdpSocket::bind(address))
+            .err();
+        let problem = taken.map(|error| {
+            let fix = if error.kind() == ErrorKind::AddrInUse {
+                "stop what listens there (`ss -ltnup`), or use --ports free"
+            } else {
+                "use --ports free"
+            };
+            (error.to_string(), fix.to_owned())
+        });
+        Finding::new(format!("port {address} ({})", name.name()), problem, "free")
+    };
+    addresses.iter().map(check).collect()
+}
+
+fn executables(binaries: &Path) -> Vec<Finding> {
+    let check = |name: &str| {
+        let path = binaries.join(name);
+        let missing = (!path.is_file()).then(|| {
+            (
+                format!("{} is missing", path.display()),
+                "run `make lab`".to_owned(),
+            )
+        });
+        Finding::new(format!("executable {name}"), missing, "present")
+    };
+    SERVICES.iter().map(|s| check(s.name)).collect()
+}
+
+/// Key periods and tokens need a clock that is at least in the right years; the program's own
+/// build cannot lie in the future.
+fn clock() -> Finding {
+    const FIRST_RELEASE_UNIX_S: u64 = 1_790_000_000;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let wrong = (now < FIRST_RELEASE_UNIX_S).then(|| {
+        let found = format!("the clock says {now} s since 1970, before this program was written");
+        (
+            found,
+            "set the clock: key periods and tokens follow it".to_owned(),
+        )
+    });
+    Finding::new("clock", wrong, "plausible")
+}
+
+fn space(state: &Path) -> Finding {
+    const NEEDED_MIB: u64 = 200;
+    let place = state
+        .ancestors()
+        .find(|p| p.exists())
+        .unwrap_or(Path::new("."));
+    let df = Command::new("df")
+        .args(["--output=avail", "-BM"])
+        .arg(place)
+        .output();
+    let text = df
+        .map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
+        .unwrap_or_default();
+    let available = text
+        .lines()
+        .nth(1)
+        .and_then(|l| l.trim().trim_end_matches('M').parse::<u64>().ok());
+    let problem = match available {
+        Some(mib) if mib >= NEEDED_MIB => None,
+        Some(mib) => Some((
+            format!("{mib} MiB free"),
+            format!("free {NEEDED_MIB} MiB, or name another --state"),
+        )),
+        None => Some((
+            "df did not answer".to_owned(),
+            "check the path of --state".to_owned(),
+        )),
+    };
+    Finding::new(format!("space at {}", place.display()), problem, "enough")
+}
+
+/// Tools the demo and the tests call, and what for.
+const TOOLS: &[(&str, &str)] = &[
+    ("espeak-ng", "speaks the test sentences"),
+    ("openssl", "checks certificates and tokens"),
+];
+
+fn tool_present(tool: &str, needed_for: &str) -> Finding {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let present = std::env::split_paths(&path).any(|dir| dir.join(tool).is_file());
+    let missing = (!present).then(|| {
+        (
+            "not installed".to_owned(),
+            format!("apt-get install {tool} ({needed_for})"),
+        )
+    });
+    Finding::new(format!("tool {tool}"), missing, "present")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_its_cure() {
+        let addresses = Addresses::free().unwrap();
+        let (_, taken) = addresses.iter().next().unwrap();
+        let _holder = TcpListener::bind(taken).unwrap();
+        let findings = ports(&addresses);
+        let finding = findings
+            .iter()
+            .find(|f| f.check.contains(&taken.to_string()))
+            .unwrap();
+        assert!(
+            !finding.ok && finding.fix.contains("--ports free"),
+            "{finding:?}"
+        );
+        assert_eq!(findings.iter().filter(|f| !f.ok).count(), 1);
+    }
+
+    #[test]
+    fn a_missing_executable_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(
+            executables(dir.path())
+                .iter()
+                .all(|f| !f.ok && f.fix.contains("make lab"))
+        );
+    }
+}

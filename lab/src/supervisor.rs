@@ -1,0 +1,300 @@
+//! Starting the services as local processes, and taking them down.
+
+use crate::certificates::{CertificateError, Certificates};
+use crate::health::{self, Health};
+use crate::process;
+use crate::render::{RenderError, render};
+use crate::state::{LabRecord, ProcessRecord, StateDir, StateError};
+use crate::topology::{Addresses, SERVICES, Service};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a service may take to become ready.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a service may take to end by itself.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How often a starting service is asked.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Why the lab did not start. Each names the service and where to look.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A lab already runs from this state directory.
+    #[error("a lab already runs here (pid {pid} is {service}); `mcbox down` stops it")]
+    Running {
+        /// A service of it.
+        service: String,
+        /// Its process.
+        pid: u32,
+    },
+    /// A binary is missing.
+    #[error("{service}: no executable at {path}; `make lab` builds all services")]
+    NoBinary {
+        /// The service.
+        service: &'static str,
+        /// Where the executable should be.
+        path: PathBuf,
+    },
+    /// A configuration template does not fit the lab.
+    #[error("{service}: deploy/lab/{service}.toml, {source}")]
+    Template {
+        /// The service.
+        service: &'static str,
+        /// What is wrong with it.
+        source: RenderError,
+    },
+    /// A process could not be started.
+    #[error("{service}: {source}")]
+    Spawn {
+        /// The service.
+        service: &'static str,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A service ended or did not become ready.
+    #[error("{service} did not become ready: {detail}; its log is {log}")]
+    NotReady {
+        /// The service.
+        service: &'static str,
+        /// Its last word on itself.
+        detail: String,
+        /// Its log file.
+        log: PathBuf,
+    },
+    /// The certificates could not be made.
+    #[error(transparent)]
+    Certificates(#[from] CertificateError),
+    /// The state directory could not be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The health client could not be made.
+    #[error("asking the services for their health: {0}")]
+    Client(String),
+}
+
+/// A lab whose processes this process started. Dropping it stops them.
+#[derive(Debug)]
+pub struct Lab {
+    state: StateDir,
+    addresses: Addresses,
+    client: reqwest::Client,
+    children: Vec<(Service, Child, PathBuf)>,
+}
+
+impl Lab {
+    /// Writes configurations and certificates, starts every service and waits until each is ready.
+    /// `progress` hears what is being done.
+    ///
+    /// # Errors
+    /// See [`StartError`]; what had been started is stopped again.
+    pub async fn start(
+        state: StateDir,
+        addresses: Addresses,
+        binaries: &Path,
+        mut progress: impl FnMut(&str),
+    ) -> Result<Self, StartError> {
+        refuse_second(&state)?;
+        progress("certificates");
+        let certificates = Certificates::ensure(&state, &[])?;
+        let client =
+            health::client(&certificates.ca).map_err(|e| StartError::Client(e.to_string()))?;
+        configure(&state, &addresses, &certificates)?;
+        let mut lab = Self {
+            state,
+            addresses,
+            client,
+            children: Vec::new(),
+        };
+        for service in SERVICES {
+            progress(service.name);
+            lab.spawn(*service, binaries)?;
+        }
+        lab.keep_record()?;
+        for service in SERVICES {
+            progress(service.name);
+            lab.until_ready(service).await?;
+        }
+        Ok(lab)
+    }
+
+    fn spawn(&mut self, service: Service, binaries: &Path) -> Result<(), StartError> {
+        let path = binaries.join(service.name);
+        let missing = || StartError::NoBinary {
+            service: service.name,
+            path: path.clone(),
+        };
+        let executable = path.canonicalize().map_err(|_| missing())?;
+        let spawn = |source| StartError::Spawn {
+            service: service.name,
+            source,
+        };
+        let log = File::create(self.state.log(service.name)).map_err(spawn)?;
+        let child = Command::new(&executable)
+            .arg("--config")
+            .arg(self.state.configuration(service.name))
+            .current_dir(self.state.root())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().map_err(spawn)?)
+            .stderr(log)
+            .spawn()
+            .map_err(spawn)?;
+        self.children.push((service, child, executable));
+        Ok(())
+    }
+
+    fn keep_record(&self) -> Result<(), StateError> {
+        let record = |(service, child, executable): &(Service, Child, PathBuf)| ProcessRecord {
+            service: service.name.to_owned(),
+            pid: child.id(),
+            executable: executable.clone(),
+        };
+        let processes = self.children.iter().map(record).collect();
+        self.state.keep_record(&LabRecord {
+            addresses: self.addresses.clone(),
+            processes,
+        })
+    }
+
+    async fn until_ready(&mut self, service: &Service) -> Result<(), StartError> {
+        let deadline = Instant::now() + START_PATIENCE;
+        let log = self.state.log(service.name);
+        let not_ready = |detail: String| StartError::NotReady {
+            service: service.name,
+            detail,
+            log: log.clone(),
+        };
+        loop {
+            let health = health::ask(&self.client, service, &self.addresses).await;
+            if health.is_ready() {
+                return Ok(());
+            }
+            if let Some(status) = self.ended(service) {
+                return Err(not_ready(format!("it ended with {status}")));
+            }
+            if health.status == "failed" || Instant::now() > deadline {
+                return Err(not_ready(format!("{}: {}", health.status, health.detail)));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn ended(&mut self, service: &Service) -> Option<std::process::ExitStatus> {
+        let child = self.children.iter_mut().find(|(s, ..)| s == service);
+        child.and_then(|(_, child, _)| child.try_wait().ok().flatten())
+    }
+
+    /// How each service is now.
+    pub async fn health(&self) -> Vec<Health> {
+        all_health(&self.client, &self.addresses).await
+    }
+
+    /// Where the services listen.
+    #[must_use]
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The state directory.
+    #[must_use]
+    pub const fn state(&self) -> &StateDir {
+        &self.state
+    }
+
+    /// Leaves the processes running behind this one, for `mcbox down` to stop.
+    pub fn leave_running(mut self) {
+        self.children.clear();
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // In reverse, so that nobody loses a service it still needs.
+        for (_, child, executable) in self.children.iter_mut().rev() {
+            let _by_itself = process::stop(child.id(), executable, STOP_PATIENCE);
+            let _status = child.wait();
+        }
+        if !self.children.is_empty() {
+            // An error leaves a record whose processes are gone; the next start sees that.
+            let _forgotten = self.state.forget_record();
+        }
+    }
+}
+
+/// How each service of a lab is.
+pub async fn all_health(client: &reqwest::Client, addresses: &Addresses) -> Vec<Health> {
+    let mut all = Vec::new();
+    for service in SERVICES {
+        all.push(health::ask(client, service, addresses).await);
+    }
+    all
+}
+
+/// Stops a lab that another process started; returns the services it had to end by force.
+///
+/// # Errors
+/// When the record of the lab cannot be read or removed.
+pub fn stop(state: &StateDir) -> Result<Vec<String>, StateError> {
+    let processes = state.record()?.map(|r| r.processes).unwrap_or_default();
+    let running = processes
+        .into_iter()
+        .rev()
+        .filter(|p| process::runs(p.pid, &p.executable));
+    let forced = running
+        .filter(|p| !process::stop(p.pid, &p.executable, STOP_PATIENCE))
+        .map(|p| p.service)
+        .collect();
+    state.forget_record()?;
+    Ok(forced)
+}
+
+fn refuse_second(state: &StateDir) -> Result<(), StartError> {
+    let processes = state.record()?.map(|r| r.processes).unwrap_or_default();
+    match processes
+        .into_iter()
+        .find(|p| process::runs(p.pid, &p.executable))
+    {
+        Some(ProcessRecord { service, pid, .. }) => Err(StartError::Running { service, pid }),
+        None => Ok(()),
+    }
+}
+
+fn configure(
+    state: &StateDir,
+    addresses: &Addresses,
+    certificates: &Certificates,
+) -> Result<(), StartError> {
+    for service in SERVICES {
+        let values = values(state, addresses, certificates, service)?;
+        let error = |source| StartError::Template {
+            service: service.name,
+            source,
+        };
+        let text = render(service.template, &values).map_err(error)?;
+        state.write(&state.configuration(service.name), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn values(
+    state: &StateDir,
+    addresses: &Addresses,
+    certificates: &Certificates,
+    service: &Service,
+) -> Result<BTreeMap<String, String>, StateError> {
+    let text = |path: &Path| path.display().to_string();
+    let mut values: BTreeMap<String, String> = addresses
+        .iter()
+        .map(|(name, address)| (name.name().to_owned(), address.to_string()))
+        .collect();
+    values.insert("ca".to_owned(), text(&certificates.ca));
+    values.insert("cert".to_owned(), text(&certificates.server));
+    values.insert("key".to_owned(), text(&certificates.server_key));
+    values.insert("data".to_owned(), text(&state.file("data", service.name)));
+    values.insert("secrets".to_owned(), text(&state.root().join("secrets")));
+    values.insert("logs".to_owned(), text(&state.root().join("logs")));
+    values.insert("password".to_owned(), state.password()?);
+    Ok(values)
+}

@@ -1,0 +1,126 @@
+//! Which services the default lab has, what each needs, and where it listens.
+
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+
+/// One service of the lab, started as a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Service {
+    /// Name of the binary and of its log file.
+    pub name: &'static str,
+    /// The port whose `/health` it serves.
+    pub health: PortName,
+    /// Whether `/health` is served over TLS with the lab's certificate.
+    pub tls: bool,
+    /// Configuration template, below `deploy/lab`.
+    pub template: &'static str,
+}
+
+/// The services in the order they start.
+pub const SERVICES: &[Service] = &[
+    Service {
+        name: "idms",
+        health: PortName::Idms,
+        tls: true,
+        template: include_str!("../../deploy/lab/idms.toml"),
+    },
+    Service {
+        name: "kms",
+        health: PortName::Kms,
+        tls: true,
+        template: include_str!("../../deploy/lab/kms.toml"),
+    },
+];
+
+/// Every port of the default lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PortName {
+    /// Identity management server, HTTPS.
+    Idms,
+    /// Key management server, HTTPS.
+    Kms,
+}
+
+impl PortName {
+    /// All ports with their defaults.
+    pub const ALL: &[(Self, u16)] = &[(Self::Idms, 8441), (Self::Kms, 8442)];
+
+    /// Name in templates (`{{idms}}` is the address) and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idms => "idms",
+            Self::Kms => "kms",
+        }
+    }
+}
+
+/// The addresses of one running lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses(Vec<(PortName, SocketAddr)>);
+
+impl Default for Addresses {
+    /// Loopback and the documented ports.
+    fn default() -> Self {
+        let loopback =
+            |(name, port): &(PortName, u16)| (*name, (Ipv4Addr::LOCALHOST, *port).into());
+        Self(PortName::ALL.iter().map(loopback).collect())
+    }
+}
+
+impl Addresses {
+    /// Loopback with ports that are free now, so that several labs can run side by side.
+    ///
+    /// # Errors
+    /// When the system has no free port left.
+    pub fn free() -> std::io::Result<Self> {
+        // All listeners stay open until every port is drawn, so that none is drawn twice.
+        let mut held = Vec::new();
+        let mut addresses = Vec::new();
+        for (name, _) in PortName::ALL {
+            let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let address = tcp.local_addr()?;
+            addresses.push((*name, address));
+            held.push((tcp, UdpSocket::bind(address)));
+        }
+        Ok(Self(addresses))
+    }
+
+    /// Address of one port. Every name is in the table, so the fallback is never seen.
+    #[must_use]
+    pub fn of(&self, name: PortName) -> SocketAddr {
+        let found = self.0.iter().find(|(n, _)| *n == name);
+        found.map_or_else(|| (Ipv4Addr::LOCALHOST, 0).into(), |(_, address)| *address)
+    }
+
+    /// All names and addresses.
+    pub fn iter(&self) -> impl Iterator<Item = (PortName, SocketAddr)> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn free_ports_are_distinct() {
+        let addresses = Addresses::free().unwrap();
+        let distinct: BTreeSet<_> = addresses.iter().map(|(_, a)| a).collect();
+        assert_eq!(distinct.len(), PortName::ALL.len());
+    }
+
+    #[test]
+    fn every_service_has_its_port() {
+        for service in SERVICES {
+            assert_ne!(
+                Addresses::default().of(service.health).port(),
+                0,
+                "{}",
+                service.name
+            );
+        }
+    }
+}
