@@ -9,13 +9,13 @@ APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 # What building and `make demo` need, and what the tests use as foreign judges.
-BUILD_PACKAGES := build-essential pkg-config espeak-ng
-TEST_PACKAGES := tshark sngrep libsrtp2-dev libwolfssl-dev sip-tester xmlsec1 libxml2-utils openssl sox \
+BUILD_PACKAGES := build-essential pkg-config espeak-ng sox
+TEST_PACKAGES := tshark sngrep libsrtp2-dev libwolfssl-dev sip-tester xmlsec1 libxml2-utils openssl \
   chromium chromium-driver postgresql baresip-core python3-venv iproute2 ffmpeg
 PYTHON_PACKAGES := authlib==1.* pystoi numpy requests cryptography
 BINARIES := -p idms -p kms -p gms -p mcptt-server -p segy -p lmr-sim -p web-ui -p lab
 
-.PHONY: help demo lab lab-down test check bench fuzz e2e-docker fmt clean
+.PHONY: help demo lab lab-down test check fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -24,7 +24,7 @@ demo: $(STAMPS)/build target/speech/.done ## set up, build, run the calls with r
 	cargo build --release --quiet $(BINARIES)
 	target/release/mcbox --state $(MCBOX_STATE) demo
 
-lab: $(STAMPS)/build target/speech/.done ## start the lab and keep it running; console on http://localhost:8080
+lab: $(STAMPS)/build target/speech/.done ## start the lab and keep it running until Ctrl-C
 	cargo build --release --quiet $(BINARIES)
 	target/release/mcbox --state $(MCBOX_STATE) up
 
@@ -44,9 +44,6 @@ check: $(STAMPS)/build $(STAMPS)/deny ## format, lints, docs, licences, duplicat
 
 fmt: ## format the code
 	cargo fmt --all
-
-e2e-docker: ## run the two calls in containers (installs and starts Docker where it is missing)
-	deploy/e2e-docker
 
 clean: ## remove what was built; keeps downloaded crates
 	rm -rf target $(VENV) $(MCBOX_STATE)

@@ -1,6 +1,8 @@
 //! The shape of the repository, held by tests: which crate may use which, what stays free of IO,
 //! and where an approach may be named.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -2,7 +2,7 @@
 
 use crate::supervisor::{self, Lab};
 use crate::topology::Addresses;
-use crate::{doctor, health, state::StateDir};
+use crate::{demo, doctor, health, state::StateDir};
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -30,6 +30,18 @@ enum Command {
         /// Returns once every service is ready; `mcbox down` stops the lab.
         #[arg(long)]
         detach: bool,
+        /// The documented ports, or free ones.
+        #[arg(long, value_enum, default_value_t)]
+        ports: Ports,
+    },
+    /// Starts the lab, runs the calls, prints what each step came to, and stops the lab.
+    #[command(
+        after_help = "Exit code 0 only if every call passed.\n\nExamples:\n  mcbox demo\n  mcbox demo --json | jq '.calls[].steps'"
+    )]
+    Demo {
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
         /// The documented ports, or free ones.
         #[arg(long, value_enum, default_value_t)]
         ports: Ports,
@@ -87,6 +99,7 @@ impl Ports {
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up { detach, ports } => up(&cli.state, detach, ports).await,
+        Command::Demo { json, ports } => run_demo(&cli.state, json, ports).await,
         Command::Status { json } => status(&cli.state, json).await,
         Command::Down { purge } => down(&cli.state, purge),
         Command::Doctor { json, ports } => examine(&cli.state, json, ports),
@@ -125,6 +138,16 @@ async fn up(state: &Path, detach: bool, ports: Ports) -> anyhow::Result<ExitCode
     )?;
     tokio::signal::ctrl_c().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn run_demo(state: &Path, json: bool, ports: Ports) -> anyhow::Result<ExitCode> {
+    let lab = start(state, ports).await?;
+    let report = demo::run(&lab).await;
+    match json {
+        true => print_json(&report)?,
+        false => writeln!(std::io::stdout(), "{}", demo::table(&report))?,
+    }
+    Ok(exit(report.verdict == demo::Verdict::Pass))
 }
 
 async fn status(state: &Path, json: bool) -> anyhow::Result<ExitCode> {

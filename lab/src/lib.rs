@@ -7,6 +7,7 @@
 
 pub mod certificates;
 pub mod cli;
+pub mod demo;
 pub mod doctor;
 pub mod health;
 pub mod process;

@@ -64,7 +64,10 @@ impl SealingKey {
         if let Ok(text) = std::env::var(variable) {
             return Self::from_hex(&Zeroizing::new(text), variable);
         }
-        let failed = |source| SealingError::KeyFile { path: file.to_owned(), source };
+        let failed = |source| SealingError::KeyFile {
+            path: file.to_owned(),
+            source,
+        };
         match std::fs::read_to_string(file) {
             Ok(text) => Self::from_hex(&Zeroizing::new(text), &file.display().to_string()),
             Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
@@ -78,7 +81,11 @@ impl SealingKey {
         let mut octets = Zeroizing::new([0u8; 32]);
         rng.fill_bytes(octets.as_mut());
         let mut options = std::fs::OpenOptions::new();
-        let mut handle = options.write(true).create_new(true).mode(0o600).open(file)?;
+        let mut handle = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(file)?;
         let text: Zeroizing<String> =
             Zeroizing::new(octets.iter().map(|octet| format!("{octet:02x}")).collect());
         handle.write_all(text.as_bytes())?;
@@ -87,7 +94,9 @@ impl SealingKey {
     }
 
     fn from_hex(text: &str, origin: &str) -> Result<Self, SealingError> {
-        let malformed = || SealingError::MalformedKey { origin: origin.to_owned() };
+        let malformed = || SealingError::MalformedKey {
+            origin: origin.to_owned(),
+        };
         let text = text.trim();
         if text.len() != 64 || !text.is_ascii() {
             return Err(malformed());
@@ -112,7 +121,10 @@ impl SealingKey {
     ) -> Result<Vec<u8>, SealingError> {
         let mut nonce = [0u8; NONCE];
         rng.fill_bytes(&mut nonce);
-        let payload = Payload { msg: secret, aad: purpose.as_bytes() };
+        let payload = Payload {
+            msg: secret,
+            aad: purpose.as_bytes(),
+        };
         let sealed = Aes256Gcm::new(&(*self.0).into())
             .encrypt(&Nonce::from(nonce), payload)
             .map_err(|_| SealingError::Sealing)?;
@@ -124,9 +136,13 @@ impl SealingKey {
     /// # Errors
     /// [`SealingError::Opening`] for any change of key, purpose or value.
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealingError> {
-        let (nonce, sealed) =
-            sealed.split_first_chunk::<NONCE>().ok_or(SealingError::Opening)?;
-        let payload = Payload { msg: sealed, aad: purpose.as_bytes() };
+        let (nonce, sealed) = sealed
+            .split_first_chunk::<NONCE>()
+            .ok_or(SealingError::Opening)?;
+        let payload = Payload {
+            msg: sealed,
+            aad: purpose.as_bytes(),
+        };
         Aes256Gcm::new(&(*self.0).into())
             .decrypt(&Nonce::from(*nonce), payload)
             .map(Zeroizing::new)
@@ -151,7 +167,11 @@ mod tests {
         let sealed = key.seal("gmk", b"secret", &mut rng).unwrap();
         assert_eq!(key.open("gmk", &sealed).unwrap().as_slice(), b"secret");
         assert!(key.open("csk", &sealed).is_err());
-        assert!(SealingKey::from_octets([8; 32]).open("gmk", &sealed).is_err());
+        assert!(
+            SealingKey::from_octets([8; 32])
+                .open("gmk", &sealed)
+                .is_err()
+        );
         assert!(key.open("gmk", &sealed[..11]).is_err());
         for index in 0..sealed.len() {
             let mut changed = sealed.clone();
@@ -169,7 +189,10 @@ mod tests {
         let first = SealingKey::load("MCBOX_NO_SUCH_VARIABLE", &file, &mut rng).unwrap();
         let again = SealingKey::load("MCBOX_NO_SUCH_VARIABLE", &file, &mut rng).unwrap();
         assert_eq!(*first.0, *again.0);
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         std::fs::write(&file, "zz").unwrap();
         let refused = SealingKey::load("MCBOX_NO_SUCH_VARIABLE", &file, &mut rng).unwrap_err();
         assert!(refused.to_string().contains("sealing.key"), "{refused}");
