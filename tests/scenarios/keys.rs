@@ -1,10 +1,6 @@
 //! Steps T and K against the real services as processes: users log in, get keys, and use them.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a step that fails fails the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 use std::path::PathBuf;
 
