@@ -1,5 +1,7 @@
 //! tshark's MCPTT dissector reads what our encoder writes, with no mark of malformation.
 
+#![expect(clippy::unwrap_used, reason = "the pcap writer of a test")]
+
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
@@ -43,6 +45,7 @@ fn pcap(datagrams: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of every message")]
 fn every_message() -> Vec<FloorPacket> {
     let indicator = Some(FloorIndicator::EMERGENCY);
     let track_info = Some(TrackInfo {

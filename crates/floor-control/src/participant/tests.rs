@@ -1,3 +1,8 @@
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test picks the variant it is about"
+)]
+
 use core::fmt::Write as _;
 use core::time::Duration;
 
