@@ -1,5 +1,8 @@
 //! Deployment, fake peers and matchers for the end-to-end tests
 
 pub mod lab_ca;
+pub mod libsrtp;
 pub mod postgres;
 pub mod python;
+pub mod recording;
+pub mod tshark;
