@@ -1,0 +1,100 @@
+//! Who may do what with a group (TS 24.481 6.2, 6.3; control lists against spoofing).
+//!
+//! Pure: identities, lists and a document in, a decision out.
+
+use mc_ids::McServiceId;
+use mc_xml::group::GroupDocument;
+
+use crate::config::{Config, Representation};
+
+/// What a reader gets to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// The whole document.
+    Full,
+    /// The document without its member list (TS 24.481 6.3.16).
+    WithoutMembers,
+    /// Nothing.
+    Denied,
+}
+
+/// An assertion of an identity that the peer may not represent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this peer may not represent the asserted identity (TS 33.180 L.5)")]
+pub struct ForeignAssertion;
+
+/// What `reader` sees of a group.
+#[must_use]
+pub fn view(config: &Config, reader: &McServiceId, document: &GroupDocument) -> View {
+    //= TS 24.481 6.3.3.2.3
+    if config.servers.contains(reader) || config.administrators.contains(reader) {
+        return View::Full;
+    }
+    if document.member(reader.as_str()).is_none() {
+        return View::Denied;
+    }
+    if document.actions_for(reader.as_str()).member_list {
+        View::Full
+    } else {
+        View::WithoutMembers
+    }
+}
+
+/// The identity a request acts for: the token's own, or an asserted one on the peer's list.
+///
+/// # Errors
+/// [`ForeignAssertion`] for an identity outside the list.
+pub fn acting_identity(
+    lists: &[Representation],
+    authenticated: &McServiceId,
+    asserted: Option<&str>,
+) -> Result<McServiceId, ForeignAssertion> {
+    let Some(asserted) = asserted.map(unquoted) else {
+        return Ok(authenticated.clone());
+    };
+    if asserted == authenticated.as_str() {
+        return Ok(authenticated.clone());
+    }
+    lists
+        .iter()
+        .filter(|list| list.by == *authenticated)
+        .flat_map(|list| &list.may_assert)
+        .find(|identity| identity.as_str() == asserted)
+        .cloned()
+        .ok_or(ForeignAssertion)
+}
+
+fn unquoted(value: &str) -> &str {
+    value.trim().trim_matches('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> McServiceId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_listed_identities_may_be_asserted() {
+        let lists = [Representation {
+            by: id("sip:segy@mc.example"),
+            may_assert: vec![id("sip:unit-1@mc.example")],
+        }];
+        let segy = id("sip:segy@mc.example");
+        let acting = |by: &McServiceId, asserted| acting_identity(&lists, by, asserted);
+        assert_eq!(acting(&segy, None), Ok(segy.clone()));
+        let quoted = Some("\"sip:unit-1@mc.example\"");
+        assert_eq!(acting(&segy, quoted), Ok(id("sip:unit-1@mc.example")));
+        assert_eq!(
+            acting(&segy, Some("sip:alice@mc.example")),
+            Err(ForeignAssertion)
+        );
+        assert_eq!(acting(&segy, Some("")), Err(ForeignAssertion));
+        assert_eq!(
+            acting(&id("sip:alice@mc.example"), quoted),
+            Err(ForeignAssertion)
+        );
+    }
+}

@@ -1,0 +1,412 @@
+//! Telling members: xcap-diff NOTIFY and GMK MESSAGE (TS 24.481 6.3.13, TS 33.180 5.7).
+//!
+//! One worker takes the jobs in order, so that a revocation is told before the key that follows
+//! it. Within a job every subscriber is served on its own, and one that does not answer is
+//! passed over after the configured time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use mc_runtime::sip::SipEndpoint;
+use mc_sip::{Method, Peer, Request, StatusCode, Uri};
+use mc_trace::{Event, KeyKind, KeyLogEntry, names};
+use mc_xml::xcap_diff::{DocumentChange, XcapDiff};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::access::{View, view};
+use crate::address::{Address, Usage};
+use crate::group_key::{GroupKey, KeyDescription, i_message};
+use crate::groups::{Group, MemberChange, is_protected};
+use crate::message;
+use crate::state::Gms;
+use crate::store::Subscription;
+
+/// Something members are to be told.
+#[derive(Debug)]
+pub enum Job {
+    /// A subscription was made: tell its state and bring the keys.
+    Subscribed(String),
+    /// A document changed.
+    Changed {
+        /// The group.
+        group_id: String,
+        /// Its tag before; `None` when it is new.
+        previous_etag: Option<String>,
+        /// Its tag now; `None` when it is gone.
+        new_etag: Option<String>,
+        /// Who came and who left.
+        members: MemberChange,
+    },
+    /// A group has a new key.
+    Rekeyed {
+        /// The group.
+        group_id: String,
+        /// The key it had before.
+        revoked: Option<GroupKey>,
+    },
+}
+
+/// Works until the queue ends.
+pub async fn work(gms: Gms, endpoint: SipEndpoint, mut jobs: mpsc::UnboundedReceiver<Job>) {
+    while let Some(job) = jobs.recv().await {
+        let courier = Courier {
+            gms: gms.clone(),
+            endpoint: endpoint.clone(),
+        };
+        if let Err(error) = courier.run(job).await {
+            tracing::warn!(%error, "members not told");
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Courier {
+    gms: Gms,
+    endpoint: SipEndpoint,
+}
+
+impl Courier {
+    async fn run(&self, job: Job) -> anyhow::Result<()> {
+        let now_ms = self.gms.clock.unix_ms();
+        let mut subscriptions = self.gms.store.subscriptions(now_ms).await?;
+        let mut tasks = JoinSet::new();
+        match job {
+            Job::Subscribed(id) => {
+                subscriptions.retain(|subscription| subscription.id == id);
+                for subscription in subscriptions {
+                    let courier = self.clone();
+                    tasks.spawn(async move { courier.welcome(&subscription).await });
+                }
+            }
+            Job::Changed {
+                group_id,
+                previous_etag,
+                new_etag,
+                members,
+            } => {
+                let change = Arc::new((group_id, previous_etag, new_etag, members));
+                for subscription in subscriptions {
+                    let (courier, change) = (self.clone(), change.clone());
+                    tasks.spawn(async move {
+                        let (group_id, previous, new, members) = &*change;
+                        let tags = (previous.as_deref(), new.as_deref());
+                        courier
+                            .notify_change(&subscription, group_id, tags, members)
+                            .await
+                    });
+                }
+            }
+            Job::Rekeyed { group_id, revoked } => {
+                let Some(group) = self.gms.group(&group_id).await? else {
+                    return Ok(());
+                };
+                for subscription in one_per_impu(subscriptions, &group_id) {
+                    let (courier, group) = (self.clone(), group.clone());
+                    let revoked = revoked.clone();
+                    tasks.spawn(async move {
+                        courier
+                            .bring_new_key(&subscription, &group, revoked.as_ref())
+                            .await
+                    });
+                }
+            }
+        }
+        self.finish(tasks).await;
+        Ok(())
+    }
+
+    /// Waits for the subscribers' tasks; one that takes too long is given up.
+    async fn finish(&self, mut tasks: JoinSet<anyhow::Result<()>>) {
+        let limit = Duration::from_secs(self.gms.config.delivery_timeout_s);
+        let all = async {
+            while let Some(done) = tasks.join_next().await {
+                match done {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "a member was not told"),
+                    Err(error) => tracing::error!(%error, "telling a member failed"),
+                }
+            }
+        };
+        if tokio::time::timeout(limit, all).await.is_err() {
+            tracing::warn!("members that do not answer were passed over");
+        }
+    }
+
+    /// First NOTIFY of a subscription, then the keys of its protected groups.
+    async fn welcome(&self, subscription: &Subscription) -> anyhow::Result<()> {
+        //= TS 24.481 6.3.13.3
+        let mut changes = Vec::new();
+        let mut groups = BTreeMap::new();
+        for sel in &subscription.selectors {
+            let Ok(Address::Document {
+                usage, group_id, ..
+            }) = Address::parse(sel)
+            else {
+                continue;
+            };
+            let Some(group) = self.gms.group(&group_id).await? else {
+                continue;
+            };
+            let new_etag = match usage {
+                Usage::Group => Some(group.etag.clone()),
+                Usage::Gktp => self.key_tag(&group_id, &group).await?,
+            };
+            changes.push(DocumentChange {
+                sel: sel.clone(),
+                new_etag,
+                previous_etag: None,
+            });
+            groups.insert(group_id, group);
+        }
+        self.notify(subscription, changes).await?;
+        for group in groups.values() {
+            self.bring_key(subscription, group).await?;
+        }
+        Ok(())
+    }
+
+    async fn key_tag(&self, group_id: &str, group: &Group) -> anyhow::Result<Option<String>> {
+        if !is_protected(&group.document) {
+            return Ok(None);
+        }
+        let key = self.gms.group_key(group_id).await?;
+        Ok(Some(key.id.to_string()))
+    }
+
+    /// Tells one subscriber of a changed document. Who left sees it disappear, and nothing after.
+    async fn notify_change(
+        &self,
+        subscription: &Subscription,
+        group_id: &str,
+        (previous, new): (Option<&str>, Option<&str>),
+        members: &MemberChange,
+    ) -> anyhow::Result<()> {
+        let group = self.gms.group(group_id).await?;
+        let user = &subscription.mcptt_id;
+        let reads = match &group {
+            Some(group) => self.gms.may_watch(&user.parse()?, group),
+            None => false,
+        };
+        if group.is_some() && !reads && !members.left.contains(user) {
+            return Ok(());
+        }
+        let text = |tag: Option<&str>| tag.map(str::to_owned);
+        let changes: Vec<_> = selectors_of(subscription, group_id, Usage::Group)
+            .map(|sel| DocumentChange {
+                sel: sel.to_owned(),
+                new_etag: text(new.filter(|_| reads)),
+                previous_etag: text(previous.filter(|_| !members.joined.contains(user))),
+            })
+            .collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.notify(subscription, changes).await?;
+        match group {
+            // Who just became a member has no key yet.
+            Some(group) if members.joined.contains(user) => {
+                self.bring_key(subscription, &group).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn bring_new_key(
+        &self,
+        subscription: &Subscription,
+        group: &Group,
+        revoked: Option<&GroupKey>,
+    ) -> anyhow::Result<()> {
+        if group.document.member(&subscription.mcptt_id).is_none() {
+            return Ok(());
+        }
+        if let Some(revoked) = revoked.filter(|_| self.gms.config.send_revocation) {
+            self.deliver(subscription, group, revoked, true).await?;
+        }
+        let selectors = selectors_of(subscription, group.document.uri(), Usage::Gktp);
+        let new_etag = self.key_tag(group.document.uri(), group).await?;
+        let changes: Vec<_> = selectors
+            .map(|sel| DocumentChange {
+                sel: sel.to_owned(),
+                new_etag: new_etag.clone(),
+                previous_etag: revoked.map(|key| key.id.to_string()),
+            })
+            .collect();
+        if !changes.is_empty() {
+            self.notify(subscription, changes).await?;
+        }
+        self.bring_key(subscription, group).await
+    }
+
+    /// Brings the group's key, if the subscriber is a member and the group protected.
+    async fn bring_key(&self, subscription: &Subscription, group: &Group) -> anyhow::Result<()> {
+        let member = group.document.member(&subscription.mcptt_id).is_some();
+        if !member || !is_protected(&group.document) {
+            return Ok(());
+        }
+        let key = self.gms.group_key(group.document.uri()).await?;
+        self.deliver(subscription, group, &key, false).await
+    }
+
+    async fn deliver(
+        &self,
+        subscription: &Subscription,
+        group: &Group,
+        key: &GroupKey,
+        revoked: bool,
+    ) -> anyhow::Result<()> {
+        //= TS 33.180 5.7
+        let member = &subscription.mcptt_id;
+        let octets = self.gms.key_message(group, key, member, revoked).await?;
+        let gms = self.gms.config.uri.as_str();
+        let mut rng = mc_runtime::rng();
+        let request = message::key_delivery(gms, &subscription.impu, member, octets, &mut rng)?;
+        let status = self.send(request, None).await?;
+        anyhow::ensure!(status.is_success(), "GMK delivery answered with {status}");
+        let (group_id, id) = (group.document.uri(), key.id);
+        tracing::info!(group = group_id, gmk_id = %id, revoked, "group key delivered");
+        let text = format!("GMK {id} of {group_id} delivered");
+        let event = Event::local(&names::GMS_GMK_DELIVERED, text);
+        self.gms.tracer.emit(event.key(id.key_id().0));
+        let detail = format!("{id} {}", if revoked { "revoked" } else { "in use" });
+        self.gms
+            .audit("gmk_delivered", Some(member), Some(group_id), &detail)
+            .await;
+        Ok(())
+    }
+
+    async fn notify(
+        &self,
+        subscription: &Subscription,
+        documents: Vec<DocumentChange>,
+    ) -> anyhow::Result<()> {
+        let id = &subscription.id;
+        let bare = |dialog: &mut mc_sip::Dialog| {
+            (dialog.request(Method::Notify), dialog.next_hop().clone())
+        };
+        // After a restart the dialog is gone; the client subscribes anew.
+        let Some((request, next_hop)) = self.gms.with_dialog(id, bare) else {
+            return Ok(());
+        };
+        let diff = XcapDiff {
+            xcap_root: self.gms.config.xcap_root.clone(),
+            documents,
+        };
+        let left_ms = subscription
+            .expires_ms
+            .saturating_sub(self.gms.clock.unix_ms());
+        let left_s = u64::try_from(left_ms).unwrap_or_default().div_ceil(1000);
+        let request = message::notification(request, &diff, left_s);
+        let status = self.send(request, Some(next_hop)).await?;
+        if status == StatusCode::CALL_DOES_NOT_EXIST {
+            self.gms.remove_dialog(id);
+            self.gms.store.delete_subscription(id).await?;
+        }
+        anyhow::ensure!(status.is_success(), "NOTIFY answered with {status}");
+        Ok(())
+    }
+
+    /// Sends over the route of a dialog, else to the outbound proxy, else to the request's URI.
+    async fn send(&self, request: Request, next_hop: Option<Uri>) -> anyhow::Result<StatusCode> {
+        let routed = next_hop.filter(|hop| *hop != request.uri);
+        let proxy = self.gms.config.outbound_proxy.as_deref();
+        let proxy: Option<Uri> = proxy.map(str::parse).transpose()?;
+        let hop = routed.or(proxy).unwrap_or_else(|| request.uri.clone());
+        let peer: Peer = SipEndpoint::resolve(&hop)
+            .await
+            .with_context(|| hop.to_string())?;
+        let mut responses = self.endpoint.request(request, peer);
+        Ok(responses.final_response().await?.status)
+    }
+}
+
+impl Gms {
+    /// The I_MESSAGE with a group's key for one member, made off the async workers.
+    pub(crate) async fn key_message(
+        &self,
+        group: &Group,
+        key: &GroupKey,
+        member: &str,
+        revoked: bool,
+    ) -> anyhow::Result<Vec<u8>> {
+        let document = &group.document;
+        let gateways = &self.config.gateways;
+        let description = KeyDescription {
+            group_id: document.uri().to_owned(),
+            text: document.display_name().unwrap_or_default(),
+            revoked,
+            shared_with_gateway: gateways
+                .iter()
+                .any(|g| document.member(g.as_str()).is_some()),
+        };
+        let mut watch = self.keys.clone();
+        let limit = Duration::from_secs(self.config.delivery_timeout_s);
+        let arrived = tokio::time::timeout(limit, watch.wait_for(Option::is_some)).await;
+        let sender = arrived.context("no keys of our own yet")??.clone();
+        let sender = sender.context("no keys of our own yet")?;
+        let time = self.message_time();
+        let (key, member) = (key.clone(), member.to_owned());
+        self.log_key(&key);
+        let made = tokio::task::spawn_blocking(move || {
+            let keys = sender
+                .at(time)
+                .context("no own key set for this key period")?;
+            let mut rng = mc_runtime::rng();
+            Ok(i_message(
+                keys,
+                &member,
+                &key,
+                &description,
+                time,
+                &mut rng,
+            )?)
+        });
+        made.await?
+    }
+
+    fn log_key(&self, key: &GroupKey) {
+        use mc_ids::Key128 as _;
+        let id = key.id.key_id().0;
+        let entry = KeyLogEntry::distributed(KeyKind::Gmk, id, key.key.octets(), &key.rand);
+        self.tracer.key(entry);
+    }
+
+    /// Whether a user may be told of a group's changes.
+    pub(crate) fn may_watch(&self, user: &mc_ids::McServiceId, group: &Group) -> bool {
+        view(&self.config, user, &group.document) != View::Denied
+    }
+}
+
+fn selectors_of<'a>(
+    subscription: &'a Subscription,
+    group_id: &'a str,
+    wanted: Usage,
+) -> impl Iterator<Item = &'a str> {
+    subscription.selectors.iter().map(String::as_str).filter(move |sel| {
+        matches!(
+            Address::parse(sel),
+            Ok(Address::Document { usage, group_id: id, .. }) if usage == wanted && id == group_id
+        )
+    })
+}
+
+/// The subscriptions that name a group, one for each address: a client that subscribed twice
+/// gets each key once.
+fn one_per_impu(subscriptions: Vec<Subscription>, group_id: &str) -> Vec<Subscription> {
+    let mut by_impu = BTreeMap::new();
+    for subscription in subscriptions {
+        let named = [Usage::Group, Usage::Gktp].into_iter().any(|usage| {
+            selectors_of(&subscription, group_id, usage)
+                .next()
+                .is_some()
+        });
+        if named {
+            let address = (subscription.impu.clone(), subscription.mcptt_id.clone());
+            by_impu.insert(address, subscription);
+        }
+    }
+    by_impu.into_values().collect()
+}

@@ -1,0 +1,124 @@
+//! The GMK of a group and the I_MESSAGE that brings it to one member (TS 33.180 5.7, E.2, E.6).
+
+use mc_ids::{Gmk, GmkId, Key128 as _, KeyId, KeyIdError, KeyPurpose, NtpTime};
+use mikey::{BuildError, Distribution, KeyParameters, KeyStatus, KmsCertificate, UserKeys};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+/// A group's master key with what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupKey {
+    /// Identifier.
+    pub id: GmkId,
+    /// The key.
+    pub key: Gmk,
+    /// RAND of every I_MESSAGE with this key: media keys depend on it, so all members get the
+    /// same one.
+    pub rand: [u8; 16],
+}
+
+/// Why a stored key cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoredKeyError {
+    /// Not the 32 octets that were stored.
+    #[error("a stored group key has the wrong length")]
+    Length,
+    /// The identifier is not one of a GMK.
+    #[error(transparent)]
+    Id(#[from] KeyIdError),
+}
+
+impl GroupKey {
+    /// Draws a new key.
+    pub fn random(rng: &mut impl CryptoRng) -> Self {
+        let mut rand = [0; 16];
+        rng.fill_bytes(&mut rand);
+        Self {
+            id: GmkId::random(rng),
+            key: Gmk::random(rng),
+            rand,
+        }
+    }
+
+    /// Key and RAND, for sealing.
+    #[must_use]
+    pub fn secret_octets(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([self.key.octets().as_slice(), &self.rand].concat())
+    }
+
+    /// Reads what [`GroupKey::secret_octets`] wrote.
+    ///
+    /// # Errors
+    /// [`StoredKeyError`].
+    pub fn from_stored(id: u32, octets: &[u8]) -> Result<Self, StoredKeyError> {
+        let (key, rand) = octets
+            .split_first_chunk::<16>()
+            .ok_or(StoredKeyError::Length)?;
+        Ok(Self {
+            id: GmkId::try_from(KeyId(id))?,
+            key: Gmk::from_octets(*key),
+            rand: rand.try_into().map_err(|_| StoredKeyError::Length)?,
+        })
+    }
+}
+
+/// What the key parameters say of a group's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDescription {
+    /// Group ID.
+    pub group_id: String,
+    /// Name for people.
+    pub text: String,
+    /// The key must not be used any more.
+    pub revoked: bool,
+    /// A security gateway is a member (TS 33.180 E.6.9).
+    pub shared_with_gateway: bool,
+}
+
+impl KeyDescription {
+    fn parameters(&self) -> KeyParameters {
+        let groups = Some(vec![self.group_id.clone()]);
+        let status = if self.revoked {
+            KeyStatus(0)
+        } else {
+            KeyStatus::NOT_REVOKED
+        };
+        let shared = self.shared_with_gateway;
+        KeyParameters {
+            status: if shared {
+                status.shared_with_gateway()
+            } else {
+                status
+            },
+            text: self.text.clone(),
+            ..KeyParameters::in_use(KeyPurpose::Gmk, groups)
+        }
+    }
+}
+
+/// The I_MESSAGE for one member. Takes milliseconds of a processor: not for an async worker.
+///
+/// # Errors
+/// [`BuildError`], such as a sender's key set of another key period.
+pub fn i_message(
+    sender: (&UserKeys, &KmsCertificate),
+    member: &str,
+    key: &GroupKey,
+    description: &KeyDescription,
+    time: NtpTime,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>, BuildError> {
+    //= TS 33.180 5.7
+    let (initiator, certificate) = sender;
+    Distribution {
+        initiator,
+        kms_initiator: certificate,
+        responder: member,
+        kms_responder: certificate,
+        time,
+        rand: key.rand,
+        to_self: false,
+        key_parameters: Some(description.parameters()),
+    }
+    .gmk(&key.key, key.id, rng)
+}

@@ -1,0 +1,175 @@
+//! What the parts of the server share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mc_ids::{McServiceId, NtpTime};
+use mc_runtime::auth::{SCOPE_GMS, TokenVerifier};
+use mc_runtime::sealing::SealingKey;
+use mc_runtime::service::Context;
+use mc_runtime::trace::Tracer;
+use mc_runtime::{Health, SharedClock};
+use mc_sip::Dialog;
+use mc_trace::{Event, names};
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+use crate::delivery::Job;
+use crate::error::Refusal;
+use crate::keys::KeyWatch;
+use crate::store::Store;
+
+const SEALING_VARIABLE: &str = "GMS_SEALING_KEY";
+
+/// The running group management server; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gms(Arc<Parts>);
+
+/// The parts of a [`Gms`].
+#[derive(Debug)]
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// Seals GMKs.
+    pub sealing_key: SealingKey,
+    /// Checks access tokens.
+    pub verifier: TokenVerifier,
+    /// This server's own key sets, once they came.
+    pub keys: KeyWatch,
+    /// Wall-clock time.
+    pub clock: SharedClock,
+    /// State for `/health`.
+    pub health: Health,
+    /// Trace outputs.
+    pub tracer: Tracer,
+    /// What members are to be told, in order.
+    pub jobs: mpsc::UnboundedSender<Job>,
+    /// Changes to groups and keys happen one at a time.
+    pub changes: tokio::sync::Mutex<()>,
+    dialogs: Mutex<HashMap<String, Dialog>>,
+    last_time: AtomicU64,
+    refused_assertions: AtomicU64,
+}
+
+impl std::ops::Deref for Gms {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Gms {
+    /// Opens the store; `keys` brings the server's own key sets. The returned queue holds what
+    /// members are to be told.
+    ///
+    /// # Errors
+    /// Whatever is wrong with configuration or store.
+    pub async fn open(
+        config: Config,
+        context: &Context,
+        tracer: Tracer,
+        keys: KeyWatch,
+    ) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<Job>)> {
+        let store = Store::open(&config.database_url).await?;
+        let mut rng = mc_runtime::rng();
+        let sealing_key = SealingKey::load(SEALING_VARIABLE, &config.sealing_key_file, &mut rng)?;
+        let http = mc_runtime::http::client(&config.client)?;
+        let verifier = TokenVerifier::new(config.tokens.clone(), http, context.clock.clone());
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let gms = Self(Arc::new(Parts {
+            config,
+            store,
+            sealing_key,
+            verifier,
+            keys,
+            clock: context.clock.clone(),
+            health: context.health.clone(),
+            tracer,
+            jobs,
+            changes: tokio::sync::Mutex::new(()),
+            dialogs: Mutex::default(),
+            last_time: AtomicU64::new(0),
+            refused_assertions: AtomicU64::new(0),
+        }));
+        gms.plant_groups().await?;
+        Ok((gms, queue))
+    }
+}
+
+impl Parts {
+    /// The MCPTT ID of an access token that is valid here.
+    ///
+    /// # Errors
+    /// [`Refusal::Token`].
+    pub async fn identity_of(&self, token: &str) -> Result<McServiceId, Refusal> {
+        let verified = self.verifier.verify(token, SCOPE_GMS).await;
+        let verified = verified.map_err(|e| Refusal::Token(e.into()))?;
+        Ok(verified.mcptt_id)
+    }
+
+    /// A time for a message: now, but later than every earlier one, because receivers take a
+    /// repeated time of one sender for a replay (RFC 3830 5.4).
+    pub fn message_time(&self) -> NtpTime {
+        let now = NtpTime::from_unix(self.clock.unix()).0;
+        let next = |last: u64| Some(now.max(last.wrapping_add(1)));
+        let last = self
+            .last_time
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
+            .unwrap_or_else(|last| last);
+        NtpTime(now.max(last.wrapping_add(1)))
+    }
+
+    /// Counts, logs and audits a refusal.
+    pub async fn refused(&self, refusal: &Refusal, actor: Option<&str>, group: Option<&str>) {
+        if matches!(refusal, Refusal::Assertion(_)) {
+            self.refused_assertions.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(actor, "identity outside the peer's list asserted");
+        }
+        let detail = refusal.to_string();
+        tracing::info!(group, detail, "refused");
+        let event = Event::local(&names::GMS_REFUSED, detail.clone());
+        self.tracer.emit(event);
+        self.audit("refused", actor, group, &detail).await;
+    }
+
+    /// How many assertions outside the lists were refused since the start.
+    #[must_use]
+    pub fn refused_assertions(&self) -> u64 {
+        self.refused_assertions.load(Ordering::Relaxed)
+    }
+
+    /// Writes to the audit log; a failing log is reported but does not stop the service.
+    pub async fn audit(&self, event: &str, actor: Option<&str>, group: Option<&str>, detail: &str) {
+        let now_ms = self.clock.unix_ms();
+        if let Err(error) = self
+            .store
+            .put_audit(event, actor, group, detail, now_ms)
+            .await
+        {
+            tracing::error!(%error, "audit log not written");
+        }
+    }
+
+    /// Keeps the dialog of a subscription.
+    pub fn put_dialog(&self, id: &str, dialog: Dialog) {
+        self.dialogs().insert(id.to_owned(), dialog);
+    }
+
+    /// Forgets the dialog of a subscription.
+    pub fn remove_dialog(&self, id: &str) -> Option<Dialog> {
+        self.dialogs().remove(id)
+    }
+
+    /// Works on the dialog of a subscription, if this process has it.
+    pub fn with_dialog<T>(&self, id: &str, work: impl FnOnce(&mut Dialog) -> T) -> Option<T> {
+        self.dialogs().get_mut(id).map(work)
+    }
+
+    fn dialogs(&self) -> std::sync::MutexGuard<'_, HashMap<String, Dialog>> {
+        self.dialogs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,238 @@
+//! SUBSCRIBE to document changes (TS 24.481 6.3.13): who subscribes is whom the access token
+//! names, never the From.
+
+use mc_ids::McServiceId;
+use mc_runtime::sip::{Incoming, IncomingRequest, SipEndpoint};
+use mc_sip::{Dialog, DialogId, Method, Multipart, Request, Response, StatusCode, mcptt, name};
+use mc_xml::mcptt_info::McpttInfo;
+use mc_xml::resource_lists::ResourceLists;
+use tokio::sync::mpsc;
+
+use crate::address::Address;
+use crate::delivery::Job;
+use crate::error::Refusal;
+use crate::message::EVENT_PACKAGE;
+use crate::state::Gms;
+use crate::store::Subscription;
+
+/// Most documents in one subscription.
+const MAX_SELECTORS: usize = 256;
+/// Duration of a subscription that names none (RFC 5875 4.5), seconds.
+const DEFAULT_EXPIRES: u32 = 86_400;
+
+/// Answers requests until the endpoint stops.
+pub async fn serve(gms: Gms, endpoint: SipEndpoint, mut incoming: mpsc::Receiver<Incoming>) {
+    while let Some(event) = incoming.recv().await {
+        if let Incoming::Request(request) = event {
+            tokio::spawn(answer(gms.clone(), endpoint.clone(), request));
+        }
+    }
+}
+
+async fn answer(gms: Gms, endpoint: SipEndpoint, incoming: IncomingRequest) {
+    match incoming.request.method {
+        Method::Subscribe => subscribe(&gms, &endpoint, &incoming).await,
+        Method::Options => incoming.respond_status(StatusCode::OK),
+        Method::Invite
+        | Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Register
+        | Method::Message
+        | Method::Publish
+        | Method::Notify
+        | Method::Info
+        | Method::Update
+        | Method::Prack
+        | Method::Refer => {
+            let response = incoming.response(StatusCode::METHOD_NOT_ALLOWED);
+            incoming.respond(response.with(name::ALLOW, "SUBSCRIBE, OPTIONS"));
+        }
+    }
+}
+
+async fn subscribe(gms: &Gms, endpoint: &SipEndpoint, incoming: &IncomingRequest) {
+    match accepted(gms, incoming).await {
+        Ok(accepted) => {
+            let contact = endpoint.contact("gms", incoming.from);
+            let response = incoming
+                .response(StatusCode::OK)
+                .with(name::EXPIRES, accepted.expires.to_string())
+                .with(name::CONTACT, mcptt::contact_features(contact).to_string());
+            incoming.respond(response);
+            // Told only now: the NOTIFY must not overtake the answer.
+            gms.tell(Job::Subscribed(accepted.id));
+        }
+        Err(refused) => incoming.respond(refused),
+    }
+}
+
+struct Accepted {
+    id: String,
+    expires: u32,
+}
+
+async fn accepted(gms: &Gms, incoming: &IncomingRequest) -> Result<Accepted, Response> {
+    let request = &incoming.request;
+    let respond = |status| incoming.response(status);
+    if request
+        .headers
+        .event()
+        .is_none_or(|event| event.package != EVENT_PACKAGE)
+    {
+        let response = respond(StatusCode::BAD_EVENT);
+        return Err(response.with(name::ALLOW_EVENTS, EVENT_PACKAGE));
+    }
+    let expires = request.headers.expires().unwrap_or(DEFAULT_EXPIRES);
+    let dialog = DialogId::of_request(request).map_err(|_| respond(StatusCode::BAD_REQUEST))?;
+    if let Some(dialog) = dialog {
+        return refreshed(gms, request, &dialog, expires)
+            .await
+            .map_err(respond);
+    }
+    let user = subscriber(gms, request).await.map_err(respond)?;
+    let selectors = selectors(request).ok_or_else(|| respond(StatusCode::BAD_REQUEST))?;
+    check_readable(gms, &user, &selectors)
+        .await
+        .map_err(respond)?;
+    let bad = |_| respond(StatusCode::BAD_REQUEST);
+    let dialog = Dialog::uas(request, &incoming.to_tag).map_err(bad)?;
+    let impu = request
+        .headers
+        .originator()
+        .map_err(bad)?
+        .identity()
+        .to_string();
+    let subscription = Subscription {
+        id: subscription_id(dialog.id()),
+        mcptt_id: user.as_str().to_owned(),
+        impu,
+        selectors,
+        expires_ms: end_ms(gms, expires),
+    };
+    stored(gms, &subscription).await.map_err(respond)?;
+    gms.put_dialog(&subscription.id, dialog);
+    tracing::info!(
+        documents = subscription.selectors.len(),
+        "subscribed to group documents"
+    );
+    gms.audit("subscribed", Some(user.as_str()), None, &subscription.id)
+        .await;
+    Ok(Accepted {
+        id: subscription.id,
+        expires,
+    })
+}
+
+/// A SUBSCRIBE inside the dialog prolongs or ends the subscription (RFC 6665 4.2.1).
+async fn refreshed(
+    gms: &Gms,
+    request: &Request,
+    dialog: &DialogId,
+    expires: u32,
+) -> Result<Accepted, StatusCode> {
+    let gone = StatusCode::CALL_DOES_NOT_EXIST;
+    let id = subscription_id(dialog);
+    let in_order = gms.with_dialog(&id, |dialog| dialog.on_request(request).is_ok());
+    match in_order {
+        Some(true) => {}
+        Some(false) => return Err(StatusCode::SERVER_INTERNAL_ERROR),
+        None => return Err(gone),
+    }
+    let failed = |_| StatusCode::SERVER_INTERNAL_ERROR;
+    let known = gms
+        .store
+        .subscriptions(gms.clock.unix_ms())
+        .await
+        .map_err(failed)?;
+    let mut subscription = known.into_iter().find(|s| s.id == id).ok_or(gone)?;
+    subscription.expires_ms = end_ms(gms, expires);
+    if expires == 0 {
+        gms.store.delete_subscription(&id).await.map_err(failed)?;
+        gms.remove_dialog(&id);
+    } else {
+        stored(gms, &subscription).await?;
+    }
+    Ok(Accepted { id, expires })
+}
+
+async fn stored(gms: &Gms, subscription: &Subscription) -> Result<(), StatusCode> {
+    gms.store
+        .put_subscription(subscription)
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "subscription not stored");
+            StatusCode::SERVER_INTERNAL_ERROR
+        })
+}
+
+/// The MCPTT ID of the access token in the body.
+async fn subscriber(gms: &Gms, request: &Request) -> Result<McServiceId, StatusCode> {
+    //= TS 24.481 6.3.13.2.2
+    let refuse = |refusal: Refusal| async move {
+        gms.refused(&refusal, None, None).await;
+        StatusCode::FORBIDDEN
+    };
+    let parts = Multipart::of(&request.headers, &request.body);
+    let parts = parts.map_err(|_| StatusCode::BAD_REQUEST)?;
+    let Some(info) = parts.get(mcptt::media::MCPTT_INFO) else {
+        return Err(refuse(Refusal::NoToken).await);
+    };
+    let info = McpttInfo::parse(&info.content).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let Some(token) = info
+        .access_token
+        .as_ref()
+        .and_then(|content| content.string())
+    else {
+        return Err(refuse(Refusal::NoToken).await);
+    };
+    match gms.identity_of(token).await {
+        Ok(user) => Ok(user),
+        Err(refusal) => Err(refuse(refusal).await),
+    }
+}
+
+/// The document selectors of the body; `None` without any that leads to a document.
+fn selectors(request: &Request) -> Option<Vec<String>> {
+    //= RFC 5875 4.4
+    let parts = Multipart::of(&request.headers, &request.body).ok()?;
+    let lists = ResourceLists::parse(&parts.get(mcptt::media::RESOURCE_LISTS)?.content).ok()?;
+    let count = lists.uris.len();
+    let known = lists
+        .uris
+        .into_iter()
+        .filter(|sel| Address::parse(sel).is_ok());
+    let known: Vec<String> = known.collect();
+    (!known.is_empty() && count <= MAX_SELECTORS).then_some(known)
+}
+
+async fn check_readable(
+    gms: &Gms,
+    user: &McServiceId,
+    selectors: &[String],
+) -> Result<(), StatusCode> {
+    for sel in selectors {
+        let Ok(Address::Document { group_id, .. }) = Address::parse(sel) else {
+            continue;
+        };
+        let group = gms.group(&group_id).await;
+        let group = group.map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)?;
+        if group.is_none_or(|group| !gms.may_watch(user, &group)) {
+            let refusal = Refusal::Forbidden("only members may subscribe to a group");
+            gms.refused(&refusal, Some(user.as_str()), Some(&group_id))
+                .await;
+            return Err(StatusCode::FORBIDDEN);
+        }
+    }
+    Ok(())
+}
+
+fn subscription_id(dialog: &DialogId) -> String {
+    format!("{};{}", dialog.call_id, dialog.remote_tag)
+}
+
+fn end_ms(gms: &Gms, expires: u32) -> i64 {
+    gms.clock
+        .unix_ms()
+        .saturating_add(i64::from(expires).saturating_mul(1000))
+}

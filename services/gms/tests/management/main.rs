@@ -1,0 +1,13 @@
+//! The GMS as clients and administrators see it: XCAP over HTTP, keys and changes over SIP.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed assertion ends the test"
+)]
+
+mod documents;
+mod keys;
+mod lab;
+mod refusals;
+mod store;
+mod subscriber;
