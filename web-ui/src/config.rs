@@ -44,6 +44,9 @@ pub struct Config {
     /// Whether the lab exports its keys; shows the banner. Default false.
     #[serde(default)]
     pub lab_keys: bool,
+    /// The lab's domain, left out where identities are shown. Default `mc.example`.
+    #[serde(default = "default_domain")]
+    pub domain: String,
     /// Messages kept, oldest dropped first. Default 5000.
     #[serde(default = "default_history")]
     pub history: usize,
@@ -78,6 +81,10 @@ fn default_hep_listen() -> SocketAddr {
 
 fn default_approaches() -> Vec<String> {
     vec!["7.1".to_owned()]
+}
+
+fn default_domain() -> String {
+    "mc.example".to_owned()
 }
 
 const fn default_history() -> usize {

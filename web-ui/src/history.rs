@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
-use mc_trace::{Direction, Endpoint, Event};
+use mc_trace::{Direction, Endpoint, Event, Protocol};
 use serde::Serialize;
 
 /// Within this time both ends report a message.
@@ -61,19 +61,26 @@ pub struct History {
     next_id: u64,
     rows: VecDeque<Row>,
     runs: HashMap<(String, String, String), u64>,
+    /// Who uses an address, by its own reports.
     owners: HashMap<SocketAddr, String>,
+    /// What peers call the user of an address.
+    named: HashMap<SocketAddr, String>,
+    /// Identities of this domain are shown without it.
+    domain: String,
 }
 
 impl History {
-    /// An empty history of at most `limit` rows.
+    /// An empty history of at most `limit` rows; `sip:alice@domain` is shown as `alice`.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
+    pub fn new(limit: usize, domain: &str) -> Self {
         Self {
             limit: limit.max(1),
             next_id: 1,
             rows: VecDeque::new(),
             runs: HashMap::new(),
             owners: HashMap::new(),
+            named: HashMap::new(),
+            domain: format!("@{domain}"),
         }
     }
 
@@ -118,34 +125,33 @@ impl History {
             Direction::Received => event.to.addr,
             Direction::Local => None,
         };
-        let named = [&event.from, &event.to]
-            .into_iter()
-            .filter(|end| !end.name.is_empty())
-            .filter_map(|end| Some((end.addr?, end.name.clone())));
-        let learned: Vec<_> = own
-            .map(|a| (a, event.node.clone()))
-            .into_iter()
-            .chain(named)
-            .collect();
-        for (address, name) in learned {
-            let fits = self.owners.len() < MAX_ADDRESSES || self.owners.contains_key(&address);
-            if fits && !name.is_empty() && !address.ip().is_unspecified() {
-                self.owners.insert(address, name);
-            }
+        remember(&mut self.owners, own, &event.node);
+        for end in [&event.from, &event.to] {
+            remember(&mut self.named, end.addr, &end.name);
         }
     }
 
+    /// A node's own name for its address is worth more than what a peer calls it.
     fn display(&self, end: &Endpoint, own: Option<&str>) -> String {
-        if !end.name.is_empty() {
-            return clip(&end.name, 80);
-        }
         let owner = end
             .addr
             .and_then(|a| self.owners.get(&a))
             .map(String::as_str);
-        owner
-            .or(own)
-            .map_or_else(|| end.to_string(), |name| clip(name, 80))
+        let named = (!end.name.is_empty()).then_some(end.name.as_str());
+        let heard = end
+            .addr
+            .and_then(|a| self.named.get(&a))
+            .map(String::as_str);
+        own.or(owner)
+            .or(named)
+            .or(heard)
+            .map_or_else(|| end.to_string(), |name| clip(self.short(name), 80))
+    }
+
+    fn short<'a>(&self, name: &'a str) -> &'a str {
+        let user = name.strip_prefix("sip:");
+        user.and_then(|user| user.strip_suffix(&self.domain))
+            .unwrap_or(name)
     }
 
     fn other_report(&mut self, event: &Event) -> Option<&mut Row> {
@@ -158,7 +164,7 @@ impl History {
                 && row.seen_by.len() == 1
                 && row.event.protocol == event.protocol
                 && row.time_us.abs_diff(event.time_us) < PAIRING_US
-                && row.event.raw == event.raw
+                && (row.event.raw == event.raw || is_same_http(row, event))
         })
     }
 
@@ -182,7 +188,9 @@ impl History {
         Some(row)
     }
 
-    fn ends(&self, event: &Event) -> (String, String) {
+    /// How sender and receiver of an event are shown.
+    #[must_use]
+    pub fn ends(&self, event: &Event) -> (String, String) {
         let node = (!event.node.is_empty()).then_some(event.node.as_str());
         match event.direction {
             Direction::Sent => (
@@ -226,6 +234,28 @@ impl History {
         self.rows.push_back(row.clone());
         row
     }
+}
+
+fn remember(names: &mut HashMap<SocketAddr, String>, address: Option<SocketAddr>, name: &str) {
+    let Some(address) = address.filter(|a| !a.ip().is_unspecified()) else {
+        return;
+    };
+    if !name.is_empty() && (names.len() < MAX_ADDRESSES || names.contains_key(&address)) {
+        names.insert(address, name.to_owned());
+    }
+}
+
+/// HTTP is traced above TLS, where the two ends see different headers: the same request or status
+/// towards the reporting node counts as the same message.
+fn is_same_http(row: &Row, event: &Event) -> bool {
+    let reporter = match event.direction {
+        Direction::Received => &row.to,
+        Direction::Sent => &row.from,
+        Direction::Local => return false,
+    };
+    event.protocol == Protocol::Http
+        && row.event.summary == event.summary
+        && *reporter == event.node
 }
 
 /// Refusals by their declared name, responses by their status.

@@ -195,7 +195,7 @@ impl Map {
     }
 
     fn parties(&mut self, row: &Row) -> bool {
-        let mut changed = false;
+        let mut changed = self.unit(row);
         let radio_side = row.interface == "LMR";
         for name in [&row.from, &row.to] {
             let known = self.services.contains(name)
@@ -220,6 +220,29 @@ impl Map {
             }
         }
         changed
+    }
+
+    /// A radio that pressed its push-to-talk is on the map, with its talkgroup.
+    fn unit(&mut self, row: &Row) -> bool {
+        let said = |field: &str| match row.event.decoded.get(field) {
+            Some(serde_json::Value::String(text)) => Some(text.clone()),
+            Some(serde_json::Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        };
+        let (true, Some(unit)) = (row.name == "lmr:ptt", said("unit")) else {
+            return false;
+        };
+        let name = format!("unit {}", unit.chars().take(40).collect::<String>());
+        if self.radios.contains_key(&name) || self.radios.len() >= MAX_PARTIES {
+            return false;
+        }
+        let reason = said("talkgroup").map_or_else(
+            || "seen in the trace".to_owned(),
+            |group| format!("on talkgroup {group}"),
+        );
+        let light = Light::Green;
+        self.radios.insert(name, NodeHealth { light, reason });
+        true
     }
 
     fn call(&mut self, row: &Row) -> bool {

@@ -36,7 +36,7 @@ impl Console {
         let names = config.services.iter().map(|s| s.name.clone()).collect();
         let control = config.lab_control.as_deref();
         Self(Arc::new(Shared {
-            history: Mutex::new(History::new(config.history)),
+            history: Mutex::new(History::new(config.history, &config.domain)),
             map: Mutex::new(Map::new(names)),
             lab: Mutex::new(Ok(LabState::default())),
             rows: broadcast::Sender::new(BEHIND),
@@ -49,11 +49,13 @@ impl Console {
 
     /// Takes in an event, however it arrived.
     pub fn event(&self, event: Event) {
-        let ends = (event.from.name.clone(), event.to.name.clone());
-        let (media, time_us) = (event.media, event.time_us);
-        let row = lock(&self.0.history).push(event);
+        let media = event.media.then_some(event.time_us);
+        let mut history = lock(&self.0.history);
+        let ends = history.ends(&event);
+        let row = history.push(event);
+        drop(history);
         let Some(row) = row else {
-            if media {
+            if let Some(time_us) = media {
                 lock(&self.0.map).speech(&ends.0, &ends.1, time_us);
             }
             return;

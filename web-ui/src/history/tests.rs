@@ -1,4 +1,4 @@
-use mc_trace::{Transport, names};
+use mc_trace::{Declared, Transport, names};
 
 use super::*;
 
@@ -40,7 +40,7 @@ fn speech(node: &str, time_us: u64) -> Event {
 
 #[test]
 fn both_reports_of_a_message_are_one_row_and_addresses_get_names() {
-    let mut history = History::new(10);
+    let mut history = History::new(10, "mc.example");
     let invite = "INVITE sip:g@mc.example SIP/2.0";
     let first = history
         .push(stamped(sip(Direction::Sent, invite), "alice", 10))
@@ -70,7 +70,7 @@ fn both_reports_of_a_message_are_one_row_and_addresses_get_names() {
 
 #[test]
 fn a_retransmission_is_a_row_of_its_own() {
-    let mut history = History::new(10);
+    let mut history = History::new(10, "mc.example");
     for time in [1, 2] {
         history.push(stamped(
             sip(Direction::Sent, "OPTIONS sip:a SIP/2.0"),
@@ -83,7 +83,7 @@ fn a_retransmission_is_a_row_of_its_own() {
 
 #[test]
 fn speech_is_one_row_until_it_pauses() {
-    let mut history = History::new(10);
+    let mut history = History::new(10, "mc.example");
     assert!(history.push(speech("alice", 0)).is_some());
     for n in 1..24 {
         assert!(history.push(speech("alice", n * 20_000)).is_none());
@@ -94,7 +94,7 @@ fn speech_is_one_row_until_it_pauses() {
 
 #[test]
 fn the_history_is_bounded_and_finds_by_id() {
-    let mut history = History::new(3);
+    let mut history = History::new(3, "mc.example");
     for n in 0..10 {
         history.push(stamped(
             Event::local(&names::LMR_PTT, format!("{n}")),
@@ -113,7 +113,7 @@ fn the_history_is_bounded_and_finds_by_id() {
 
 #[test]
 fn refusals_are_marked() {
-    let mut history = History::new(9);
+    let mut history = History::new(9, "mc.example");
     let mut failed = |event| history.push(stamped(event, "n", 0)).unwrap().failed;
     assert!(failed(sip(Direction::Sent, "SIP/2.0 403 Forbidden")));
     assert!(failed(Event::local(&names::KMS_REFUSED, "wrong user")));
@@ -123,9 +123,49 @@ fn refusals_are_marked() {
 
 #[test]
 fn overlong_text_is_clipped() {
-    let mut history = History::new(9);
+    let mut history = History::new(9, "mc.example");
     let row = history
         .push(Event::local(&names::LMR_PTT, "ä".repeat(5000)))
         .unwrap();
     assert_eq!(row.summary.chars().count(), 301);
+}
+
+#[test]
+fn a_nodes_own_name_wins_and_identities_are_short() {
+    let mut history = History::new(9, "mc.example");
+    let packet = |name: &str| Endpoint::new(name, at(40_001));
+    let server = Endpoint::named("mcptt-server");
+    let floor = |node: &str, from: Endpoint, n: u8| {
+        let event = Event::received(&names::FLOOR_RECEIVED, from, server.clone(), [n]);
+        stamped(event, node, n.into())
+    };
+    let row = history.push(floor("mcptt-server", packet("sip:bob@mc.example"), 1));
+    assert_eq!(row.unwrap().from, "bob");
+    let row = history.push(floor("mcptt-server", packet("sip:bob@partner.example"), 2));
+    assert_eq!(row.unwrap().from, "sip:bob@partner.example");
+    let own = Event::sent(&names::FLOOR_SENT, packet(""), server.clone(), [3]);
+    history.push(stamped(own, "bob-terminal", 3));
+    let row = history.push(floor("mcptt-server", packet("sip:bob@mc.example"), 4));
+    assert_eq!(row.unwrap().from, "bob-terminal");
+}
+
+#[test]
+fn the_two_ends_of_an_https_exchange_are_one_row() {
+    let mut history = History::new(9, "mc.example");
+    let request = |name: Declared, direction, node: &str, header| {
+        let ends = (Endpoint::named("alice"), Endpoint::named("kms"));
+        let headers = [("X-Own", header)];
+        let target = ("POST", "/keymanagement/identity/v1/init");
+        let event = Event::http_request(&name, direction, ends, target, &headers, b"");
+        stamped(event, node, 5)
+    };
+    history.push(request(names::HTTP_REQUEST, Direction::Sent, "alice", "1"));
+    let row = history.push(request(
+        names::KMS_INIT_ISSUED,
+        Direction::Received,
+        "kms",
+        "2",
+    ));
+    assert_eq!(row.unwrap().seen_by, ["alice", "kms"]);
+    assert_eq!(history.after(0).count(), 1);
 }

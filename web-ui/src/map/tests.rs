@@ -20,7 +20,7 @@ fn sip(history: &mut History, time_us: u64, start_line: &str) -> Row {
 
 #[test]
 fn a_call_goes_from_setup_to_active_to_ended_and_stays_ended() {
-    let (mut map, mut history) = (Map::new(Vec::new()), History::new(50));
+    let (mut map, mut history) = (Map::new(Vec::new()), History::new(50, "mc.example"));
     let steps = [
         ("SIP/2.0 200 OK", None),
         (
@@ -51,7 +51,7 @@ fn a_call_goes_from_setup_to_active_to_ended_and_stays_ended() {
 
 #[test]
 fn a_refused_call_is_red() {
-    let (mut map, mut history) = (Map::new(Vec::new()), History::new(50));
+    let (mut map, mut history) = (Map::new(Vec::new()), History::new(50, "mc.example"));
     map.row(&sip(&mut history, 1, "INVITE sip:g SIP/2.0"));
     map.row(&sip(&mut history, 2, "SIP/2.0 403 Forbidden"));
     assert_eq!(map.calls()[0].phase.class(), "red");
@@ -59,7 +59,7 @@ fn a_refused_call_is_red() {
 
 #[test]
 fn speech_lights_a_connection_for_a_second() {
-    let (mut map, mut history) = (Map::new(Vec::new()), History::new(50));
+    let (mut map, mut history) = (Map::new(Vec::new()), History::new(50, "mc.example"));
     let ends = (Endpoint::named("segy"), Endpoint::named("mcptt-server"));
     let mut event = Event::sent(&names::MEDIA_SENT, ends.0, ends.1, [0x80]);
     event.time_us = 10_000_000;
@@ -90,7 +90,7 @@ fn an_unhealthy_service_shows_its_reason() {
 
 #[test]
 fn strangers_become_clients_or_radios_but_addresses_do_not() {
-    let (mut map, mut history) = (Map::new(Vec::new()), History::new(50));
+    let (mut map, mut history) = (Map::new(Vec::new()), History::new(50, "mc.example"));
     map.row(&sip(&mut history, 1, "OPTIONS sip:a SIP/2.0"));
     let ends = (
         Endpoint::named("unit 1001"),
@@ -98,6 +98,9 @@ fn strangers_become_clients_or_radios_but_addresses_do_not() {
     );
     let event = Event::sent(&names::LMR_MEDIA_SENT, ends.0, ends.1, [0x80]);
     map.row(&history.push(event).unwrap());
+    let ptt = Event::local(&names::LMR_PTT, "unit 1002 pressed")
+        .decoded(serde_json::json!({"unit": 1002, "talkgroup": 1}));
+    map.row(&history.push(ptt).unwrap());
     let drawing = map.draw(0);
     let kinds: Vec<_> = drawing
         .nodes
@@ -105,5 +108,12 @@ fn strangers_become_clients_or_radios_but_addresses_do_not() {
         .filter(|n| n.kind != "service")
         .map(|n| (n.name.as_str(), n.kind))
         .collect();
-    assert_eq!(kinds, [("alice", "client"), ("unit 1001", "radio")]);
+    assert_eq!(
+        kinds,
+        [
+            ("alice", "client"),
+            ("unit 1001", "radio"),
+            ("unit 1002", "radio")
+        ]
+    );
 }
