@@ -1,4 +1,26 @@
-//! One MC client: token, keys, groups, registration, calls, floor and speech
+//! One MC client: token, keys, groups, registration, calls, floor and speech.
+//!
+//! [`McClient::start`] runs the whole client as a task: it logs in, gets keys, registers with its
+//! CSK, fetches group documents, receives GMKs, affiliates, and stays; calls are made by methods and
+//! everything that happens comes out as [`ClientEvent`]s. The parts are usable on their own:
+//! [`login`] and [`keys`] by servers that are clients of `IdM` and KMS too.
 
+mod association;
+mod call;
+mod client;
+mod config;
+mod event;
+mod group_documents;
+mod group_keys;
+mod handle;
 pub mod keys;
 pub mod login;
+mod requests;
+mod speech;
+mod state_dir;
+
+pub use association::Association;
+pub use config::{ClientConfig, GmsConfig, ServerIdentities, SipLink};
+pub use event::{ClientEvent, SpeechFrame, Step, StepFailure};
+pub use group_keys::{GroupKey, GroupKeys, KeyRefused};
+pub use handle::{ClientError, McClient};

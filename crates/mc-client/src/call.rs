@@ -1,0 +1,303 @@
+//! The media of one group call: floor control in SRTCP under the CSK, speech in SRTP under the GMK
+//! (TS 24.380 6.2, TS 33.180 7.4 and 9.4). Signalling is the caller's.
+
+mod floor;
+mod talk;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Instant;
+
+use floor_control::participant::{self, FloorParticipant, Input, SetUp};
+use mc_ids::{GroupId, McServiceId};
+use mc_runtime::clock::SharedClock;
+use mc_runtime::trace::Tracer;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+
+use crate::Association;
+use crate::call::floor::FloorLink;
+use crate::call::talk::{Listener, Talker};
+use crate::event::ClientEvent;
+use crate::group_keys::GroupKeys;
+use crate::state_dir::StateDir;
+
+/// The largest packet that is read.
+const MAX_PACKET: usize = 2048;
+
+/// What calls share with their client.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) clock: SharedClock,
+    pub(crate) tracer: Tracer,
+    pub(crate) node: String,
+    pub(crate) mcptt_id: McServiceId,
+    pub(crate) keys: Arc<RwLock<GroupKeys>>,
+    pub(crate) state: Arc<Mutex<StateDir>>,
+    pub(crate) events: EventSink,
+}
+
+/// Where events go; a user who does not read loses speech first.
+#[derive(Debug, Clone)]
+pub(crate) struct EventSink(pub(crate) mpsc::Sender<ClientEvent>);
+
+/// Places kept free of speech.
+const RESERVED: usize = 256;
+
+impl EventSink {
+    pub(crate) fn emit(&self, event: ClientEvent) {
+        if matches!(event, ClientEvent::Speech(_)) && self.0.capacity() < RESERVED {
+            return;
+        }
+        if let Err(error) = self.0.try_send(event) {
+            tracing::debug!(%error, "client event not taken");
+        }
+    }
+}
+
+/// What a call is told.
+#[derive(Debug)]
+pub(crate) enum CallCommand {
+    /// The user wants to talk, perhaps under a functional alias.
+    Press(Option<String>),
+    /// The user has finished.
+    Release,
+    /// One frame of the user's speech.
+    Speech(Vec<i16>),
+    /// The far end receives here now.
+    Connect(Remote, SetUp),
+    /// The call is over.
+    End,
+}
+
+/// Where the far end receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Remote {
+    pub(crate) audio: SocketAddr,
+    pub(crate) floor: Option<SocketAddr>,
+    pub(crate) payload_type: u8,
+    pub(crate) octet_align: bool,
+}
+
+/// The sockets of a call.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    audio: UdpSocket,
+    floor: UdpSocket,
+}
+
+impl Sockets {
+    pub(crate) async fn bind(address: IpAddr) -> std::io::Result<Self> {
+        let any = SocketAddr::new(address, 0);
+        Ok(Self {
+            audio: UdpSocket::bind(any).await?,
+            floor: UdpSocket::bind(any).await?,
+        })
+    }
+
+    pub(crate) fn addresses(&self) -> std::io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.audio.local_addr()?, self.floor.local_addr()?))
+    }
+}
+
+/// The media task of one call.
+pub(crate) struct Call {
+    shared: Shared,
+    group: GroupId,
+    sockets: Sockets,
+    participant: FloorParticipant,
+    floor: FloorLink,
+    talker: Talker,
+    listener: Listener,
+    remote: Option<Remote>,
+}
+
+impl Call {
+    /// Prepares a call; nothing is sent before [`CallCommand::Connect`].
+    pub(crate) fn new(
+        shared: Shared,
+        group: GroupId,
+        sockets: Sockets,
+        association: &Association,
+    ) -> Result<Self, String> {
+        let floor = FloorLink::new(&shared, association)?;
+        let config = participant::Config::new(floor.ssrc(), shared.mcptt_id.as_str());
+        Ok(Self {
+            talker: Talker::new(shared.clone(), group.clone()),
+            listener: Listener::new(shared.clone(), group.clone()),
+            participant: FloorParticipant::new(config),
+            floor,
+            shared,
+            group,
+            sockets,
+            remote: None,
+        })
+    }
+
+    /// Runs until the end; the floor machine hears of the release first.
+    pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<CallCommand>) {
+        let (mut audio, mut floor) = (vec![0; MAX_PACKET], vec![0; MAX_PACKET]);
+        loop {
+            let timeout = self.participant.poll_timeout();
+            // What the far end sends before its answer arrives waits in the sockets.
+            let connected = self.remote.is_some();
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(CallCommand::End) | None => break,
+                    Some(command) => self.on_command(command).await,
+                },
+                Ok((length, from)) = self.sockets.audio.recv_from(&mut audio), if connected => {
+                    self.on_audio(audio.get_mut(..length).unwrap_or_default(), from);
+                }
+                Ok((length, from)) = self.sockets.floor.recv_from(&mut floor), if connected => {
+                    self.on_floor(floor.get_mut(..length).unwrap_or_default(), from);
+                }
+                () = until(timeout) => self.participant.handle(Input::Timeout, Instant::now()),
+            }
+            self.drain().await;
+        }
+        self.participant.handle(Input::CallRelease, Instant::now());
+        self.drain().await;
+    }
+
+    async fn on_command(&mut self, command: CallCommand) {
+        let now = Instant::now();
+        match command {
+            CallCommand::Press(alias) => {
+                if alias.is_some() {
+                    self.participant.set_functional_alias(alias);
+                }
+                self.participant.handle(Input::PttPressed, now);
+            }
+            CallCommand::Release => self.participant.handle(Input::PttReleased, now),
+            CallCommand::Speech(samples) => self.speak(&samples).await,
+            CallCommand::Connect(remote, set_up) => {
+                let first = self.remote.is_none();
+                self.remote = Some(remote);
+                self.listener
+                    .expect(remote.payload_type, remote.octet_align);
+                if first {
+                    self.participant.handle(Input::SetUp(set_up), now);
+                }
+            }
+            CallCommand::End => {}
+        }
+    }
+
+    async fn speak(&mut self, samples: &[i16]) {
+        let Some(remote) = self.remote else { return };
+        if let Some(packet) = self.talker.packet(samples, remote)
+            && let Err(error) = self.sockets.audio.send_to(packet, remote.audio).await
+        {
+            tracing::debug!(%error, "speech not sent");
+        }
+    }
+
+    fn on_audio(&mut self, packet: &mut [u8], from: SocketAddr) {
+        // Media of strangers is not even tried; the far end sends from where it receives.
+        if self.remote.is_none_or(|remote| remote.audio != from) {
+            return;
+        }
+        if self.listener.packet(packet) {
+            self.participant.handle(Input::RtpReceived, Instant::now());
+        }
+    }
+
+    fn on_floor(&mut self, packet: &mut [u8], from: SocketAddr) {
+        if self.remote.is_none_or(|remote| remote.floor != Some(from)) {
+            return;
+        }
+        for message in self.floor.open(packet, from) {
+            self.participant
+                .handle(Input::Received(message), Instant::now());
+        }
+    }
+
+    async fn drain(&mut self) {
+        while let Some(output) = self.participant.poll_output() {
+            self.on_output(output).await;
+        }
+    }
+
+    async fn on_output(&mut self, output: participant::Output) {
+        use participant::Output;
+        let group = self.group.clone();
+        let event = match output {
+            Output::Send(packet) => return self.send_floor(&packet).await,
+            Output::StartTalking(grant) | Output::GrantedAfterQueueing(grant) => {
+                self.talker.start();
+                ClientEvent::FloorGranted {
+                    group,
+                    duration: grant.duration,
+                }
+            }
+            Output::StopTalking(reason) => {
+                self.talker.stop();
+                stopped(group, reason)
+            }
+            Output::FloorTaken(taken) => ClientEvent::FloorTaken {
+                group,
+                talker: taken.granted_party,
+                functional_alias: taken.functional_alias,
+            },
+            Output::FloorIdle => ClientEvent::FloorIdle { group },
+            Output::Denied { cause, phrase } => ClientEvent::FloorDenied {
+                group,
+                cause: cause.into(),
+                phrase,
+            },
+            Output::QueuePosition(_) => ClientEvent::FloorQueued { group },
+            Output::RequestTimedOut => ClientEvent::FloorRequestTimedOut { group },
+            Output::RequestNotPermitted => ClientEvent::FloorDenied {
+                group,
+                cause: floor_control::message::DenyCause::ReceiveOnly.into(),
+                phrase: "requests are not permitted".to_owned(),
+            },
+            Output::ReleaseCall => return,
+            Output::Discarded { state, input } => {
+                tracing::debug!(state, input, "floor input discarded");
+                return;
+            }
+        };
+        self.shared.events.emit(event);
+    }
+
+    async fn send_floor(&mut self, packet: &floor_control::FloorPacket) {
+        let Some(to) = self.remote.and_then(|remote| remote.floor) else {
+            return;
+        };
+        let Some(octets) = self.floor.seal(packet, to) else {
+            return;
+        };
+        if let Err(error) = self.sockets.floor.send_to(octets, to).await {
+            tracing::debug!(%error, "floor control not sent");
+        }
+    }
+}
+
+fn stopped(group: GroupId, reason: participant::StopReason) -> ClientEvent {
+    use participant::StopReason;
+    match reason {
+        StopReason::Revoked { cause, phrase } => ClientEvent::FloorRevoked {
+            group,
+            cause: cause.into(),
+            phrase,
+        },
+        StopReason::FloorLost => ClientEvent::FloorRevoked {
+            group,
+            cause: floor_control::message::RevokeCause::Other.into(),
+            phrase: "the floor went to somebody else".to_owned(),
+        },
+        StopReason::Released | StopReason::CallReleased => ClientEvent::FloorReleased { group },
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

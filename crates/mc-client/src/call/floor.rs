@@ -1,0 +1,123 @@
+//! Floor control messages in and out of SRTCP (TS 33.180 9.4, CS-ID 6).
+
+use std::net::SocketAddr;
+use std::sync::PoisonError;
+
+use floor_control::FloorPacket;
+use mc_media::{MasterKey, Mki, MkiLength, SRTCP_OVERHEAD, SrtcpReceiver, SrtcpSender};
+use mc_trace::{Direction, Endpoint, Event, names};
+
+use crate::Association;
+use crate::call::Shared;
+
+/// The largest message that is sent, in octets.
+const MAX_MESSAGE: usize = 1024;
+
+/// The protected floor control link of one call.
+pub(super) struct FloorLink {
+    shared: Shared,
+    key: MasterKey,
+    mki: Mki,
+    sender: SrtcpSender,
+    receiver: SrtcpReceiver,
+    out: Box<[u8; MAX_MESSAGE + SRTCP_OVERHEAD]>,
+}
+
+impl FloorLink {
+    pub(super) fn new(shared: &Shared, association: &Association) -> Result<Self, String> {
+        let (key, mki) = (association.floor_key(), association.mki());
+        let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let lease = state.lease(mki, &[]).map_err(|error| error.to_string())?;
+        drop(state);
+        Ok(Self {
+            shared: shared.clone(),
+            sender: SrtcpSender::new(&key, lease),
+            receiver: SrtcpReceiver::new(MkiLength::Four),
+            key,
+            mki,
+            out: Box::new([0; MAX_MESSAGE + SRTCP_OVERHEAD]),
+        })
+    }
+
+    /// SSRC of our messages.
+    pub(super) fn ssrc(&self) -> u32 {
+        self.sender.ssrc()
+    }
+
+    /// The protected packet of a message.
+    pub(super) fn seal(&mut self, packet: &FloorPacket, to: SocketAddr) -> Option<&[u8]> {
+        let plain = packet.to_bytes().ok()?;
+        let length = self.sender.seal(&plain, self.out.as_mut_slice()).ok()?;
+        let sealed = self.out.get(..length)?;
+        trace(&self.shared, Direction::Sent, to, packet, sealed, &plain);
+        Some(sealed)
+    }
+
+    /// The messages of a received packet; what does not prove authentic is dropped.
+    pub(super) fn open(&mut self, packet: &mut [u8], from: SocketAddr) -> Vec<FloorPacket> {
+        let raw = packet.to_vec();
+        let (key, own) = (&self.key, self.mki);
+        let opened = self
+            .receiver
+            .open(packet, |mki| (mki == own).then(|| key.clone()));
+        let plain = match opened {
+            Ok(opened) => opened.packet,
+            Err(error) => {
+                tracing::debug!(%error, "floor control packet dropped");
+                let event = Event::local(&names::FLOOR_REFUSED, error.to_string());
+                self.shared.tracer.emit(event);
+                return Vec::new();
+            }
+        };
+        let mut messages = Vec::new();
+        for message in FloorPacket::decode_all(plain) {
+            match message {
+                Ok(message) => {
+                    trace(
+                        &self.shared,
+                        Direction::Received,
+                        from,
+                        &message,
+                        &raw,
+                        plain,
+                    );
+                    messages.push(message);
+                }
+                Err(error) => tracing::debug!(%error, "floor control message ignored"),
+            }
+        }
+        messages
+    }
+}
+
+fn trace(
+    shared: &Shared,
+    direction: Direction,
+    peer: SocketAddr,
+    packet: &FloorPacket,
+    raw: &[u8],
+    clear: &[u8],
+) {
+    if !shared.tracer.is_on() {
+        return;
+    }
+    let (own, peer) = (
+        Endpoint::named(shared.node.clone()),
+        Endpoint::new("mcptt-server", peer),
+    );
+    let event = match direction {
+        Direction::Received => Event::received(&names::FLOOR_RECEIVED, peer, own, raw),
+        Direction::Sent | Direction::Local => Event::sent(&names::FLOOR_SENT, own, peer, raw),
+    };
+    let fields: serde_json::Map<String, serde_json::Value> = packet
+        .fields()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), serde_json::Value::String(value)))
+        .collect();
+    shared.tracer.emit(
+        event
+            .summary(packet.summary())
+            .clear(clear)
+            .decoded(fields.into()),
+    );
+}

@@ -1,0 +1,334 @@
+//! Speech in and out of SRTP (TS 33.180 7.4.2, 7.5).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use mc_ids::{GroupId, GukId, KeyId};
+use mc_media::rtp::{Frame, Header};
+use mc_media::{Layout, Mki, OpenError, RocTransport, SRTP_OVERHEAD, SrtpReceiver, SrtpSender};
+use mc_trace::{Endpoint, Event, KeyLogEntry, names};
+use mikey::{CryptoSession, media_keys};
+
+use crate::call::{Remote, Shared};
+use crate::event::{ClientEvent, SpeechFrame};
+use crate::group_keys::{GroupKey, own_guk_id};
+use crate::speech::{FRAME, SpeechDecoder, SpeechEncoder};
+
+/// Room for a payload of one frame.
+const MAX_PAYLOAD: usize = 128;
+/// Most frames made up for a gap; longer gaps are silence.
+const MAX_CONCEALED: u16 = 5;
+/// Most talkers whose decoders are kept.
+const MAX_DECODERS: usize = 16;
+
+/// Sends our speech while we have the floor.
+pub(super) struct Talker {
+    shared: Shared,
+    group: GroupId,
+    stream: Option<Stream>,
+    talking: bool,
+    first: bool,
+    out: Box<[u8; MAX_PAYLOAD + SRTP_OVERHEAD]>,
+}
+
+/// A stream under one GMK: kept between talk bursts, so that an SSRC is not used up by each.
+struct Stream {
+    mki: Mki,
+    sender: SrtpSender,
+    encoder: SpeechEncoder,
+    octet_align: bool,
+    timestamp: u32,
+    /// When the last frame was sent: silence between bursts advances the timestamp too.
+    last: Instant,
+}
+
+impl Talker {
+    pub(super) fn new(shared: Shared, group: GroupId) -> Self {
+        let out = Box::new([0; MAX_PAYLOAD + SRTP_OVERHEAD]);
+        Self {
+            shared,
+            group,
+            stream: None,
+            talking: false,
+            first: false,
+            out,
+        }
+    }
+
+    pub(super) fn start(&mut self) {
+        self.talking = true;
+        self.first = true;
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.talking = false;
+    }
+
+    /// The packet for one frame; none without the floor or without a key.
+    pub(super) fn packet(&mut self, samples: &[i16], remote: Remote) -> Option<&[u8]> {
+        if !self.talking || samples.len() != FRAME {
+            return None;
+        }
+        if self.first {
+            self.begin_burst(remote);
+        }
+        let stream = self.stream.as_mut()?;
+        let payload = stream
+            .encoder
+            .encode(samples)
+            .inspect_err(|error| tracing::warn!(%error, "speech not encoded"))
+            .ok()?;
+        let frame = Frame {
+            payload_type: remote.payload_type,
+            marker: self.first,
+            timestamp: stream.timestamp,
+        };
+        let length = stream
+            .sender
+            .seal(frame, &payload, self.out.as_mut_slice())
+            .ok()?;
+        stream.timestamp = stream.timestamp.wrapping_add(320);
+        stream.last = Instant::now();
+        self.first = false;
+        let packet = self.out.get(..length)?;
+        trace_sent(&self.shared, remote.audio, packet);
+        Some(packet)
+    }
+
+    /// Each burst begins under the key that is current then.
+    fn begin_burst(&mut self, remote: Remote) {
+        let keys = self
+            .shared
+            .keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(key) = keys.current(&self.group, self.shared.clock.unix()) else {
+            tracing::warn!(group = %self.group, "no usable GMK: nothing is sent");
+            self.stream = None;
+            return;
+        };
+        let guk_id = own_guk_id(key, &self.shared.mcptt_id);
+        let (gmk, guk) = (key.gmk_id.key_id().0, guk_id.key_id().0);
+        let mki = Mki::Group {
+            gmk_id: gmk,
+            guk_id: guk,
+        };
+        if let Some(stream) = self
+            .stream
+            .as_mut()
+            .filter(|stream| stream.mki == mki && stream.octet_align == remote.octet_align)
+        {
+            let silence = stream.last.elapsed().as_millis() / 20 * 320;
+            stream.timestamp = stream
+                .timestamp
+                .wrapping_add(u32::try_from(silence).unwrap_or_default());
+            return;
+        }
+        self.stream = new_stream(&self.shared, key, guk_id, mki, remote)
+            .inspect_err(|error| tracing::error!(error, "cannot send speech"))
+            .ok();
+    }
+}
+
+fn new_stream(
+    shared: &Shared,
+    key: &GroupKey,
+    guk_id: GukId,
+    mki: Mki,
+    remote: Remote,
+) -> Result<Stream, String> {
+    let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+    let lease = state.lease(mki, &[]).map_err(|error| error.to_string())?;
+    drop(state);
+    export(shared, key, guk_id.key_id(), mki);
+    let master = key.master_key(guk_id.key_id());
+    Ok(Stream {
+        mki,
+        sender: SrtpSender::new(&master, lease, RocTransport::InPacket),
+        encoder: SpeechEncoder::new(remote.octet_align).map_err(|error| error.to_string())?,
+        octet_align: remote.octet_align,
+        timestamp: 0,
+        last: Instant::now(),
+    })
+}
+
+/// Lab switch: the derived key goes to the key log.
+fn export(shared: &Shared, key: &GroupKey, guk_id: KeyId, mki: Mki) {
+    if !shared.tracer.exports_keys() {
+        return;
+    }
+    let keys = media_keys(&key.gmk, CryptoSession::GroupCall, guk_id, &key.rand);
+    let Mki::Group {
+        gmk_id,
+        guk_id: guk,
+    } = mki
+    else {
+        return;
+    };
+    let mki = [gmk_id.to_be_bytes(), guk.to_be_bytes()].concat();
+    let session = CryptoSession::GroupCall as u8;
+    let entry = KeyLogEntry::srtp(guk, session, &keys.master_key, &keys.master_salt, &mki);
+    shared.tracer.key(entry);
+}
+
+/// Receives the speech of others.
+pub(super) struct Listener {
+    shared: Shared,
+    group: GroupId,
+    receiver: SrtpReceiver,
+    streams: BTreeMap<u32, Receiving>,
+    payload_type: u8,
+    octet_align: bool,
+}
+
+struct Receiving {
+    decoder: SpeechDecoder,
+    next: u16,
+    heard: Instant,
+}
+
+impl Listener {
+    pub(super) fn new(shared: Shared, group: GroupId) -> Self {
+        Self {
+            shared,
+            group,
+            receiver: SrtpReceiver::new(Layout::GROUP),
+            streams: BTreeMap::new(),
+            payload_type: 0,
+            octet_align: true,
+        }
+    }
+
+    pub(super) fn expect(&mut self, payload_type: u8, octet_align: bool) {
+        self.payload_type = payload_type;
+        self.octet_align = octet_align;
+    }
+
+    /// Takes in a packet; true if it was authentic.
+    pub(super) fn packet(&mut self, packet: &mut [u8]) -> bool {
+        let raw = self.shared.tracer.wants_media().then(|| packet.to_vec());
+        let (keys, group) = (&self.shared.keys, &self.group);
+        let opened = self.receiver.open(packet, |mki| {
+            keys.read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .master_key(mki, group)
+        });
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                refuse(&self.shared, &error);
+                return false;
+            }
+        };
+        let (header, mki) = (opened.header, opened.mki);
+        let payload = opened.payload.to_vec();
+        if let Some(raw) = raw {
+            trace_received(&self.shared, &raw, &payload, header);
+        }
+        if header.payload_type == self.payload_type
+            && let Mki::Group { guk_id, .. } = mki
+            && let Ok(guk_id) = GukId::try_from(KeyId(guk_id))
+        {
+            self.decode(header, guk_id, &payload);
+        }
+        true
+    }
+
+    fn decode(&mut self, header: Header, guk_id: GukId, payload: &[u8]) {
+        if !self.streams.contains_key(&header.ssrc) && !self.open_stream(header) {
+            return;
+        }
+        let Some(stream) = self.streams.get_mut(&header.ssrc) else {
+            return;
+        };
+        let gap = header.sequence.wrapping_sub(stream.next);
+        if gap > u16::MAX / 2 {
+            // Late: what it would have said was made up already.
+            return;
+        }
+        let mut frames = Vec::new();
+        if !header.marker && gap <= MAX_CONCEALED {
+            for _ in 0..gap {
+                frames.extend(stream.decoder.conceal().ok().map(|samples| (true, samples)));
+            }
+        }
+        match stream.decoder.decode(payload) {
+            Ok(decoded) => frames.extend(decoded.into_iter().map(|samples| (false, samples))),
+            Err(error) => tracing::debug!(%error, "payload not decoded"),
+        }
+        stream.next = header.sequence.wrapping_add(1);
+        stream.heard = Instant::now();
+        for (concealed, samples) in frames {
+            self.shared.events.emit(ClientEvent::Speech(SpeechFrame {
+                group: self.group.clone(),
+                guk_id,
+                ssrc: header.ssrc,
+                sequence: header.sequence,
+                timestamp: header.timestamp,
+                marker: header.marker && !concealed,
+                concealed,
+                samples,
+            }));
+        }
+    }
+
+    fn open_stream(&mut self, header: Header) -> bool {
+        let Ok(decoder) = SpeechDecoder::new(self.octet_align) else {
+            return false;
+        };
+        if self.streams.len() >= MAX_DECODERS {
+            let quietest = self
+                .streams
+                .iter()
+                .min_by_key(|(_, s)| s.heard)
+                .map(|(ssrc, _)| *ssrc);
+            if let Some(ssrc) = quietest {
+                self.streams.remove(&ssrc);
+            }
+        }
+        let heard = Instant::now();
+        self.streams.insert(
+            header.ssrc,
+            Receiving {
+                decoder,
+                next: header.sequence,
+                heard,
+            },
+        );
+        true
+    }
+}
+
+fn refuse(shared: &Shared, error: &OpenError) {
+    tracing::debug!(%error, "speech packet dropped");
+    shared
+        .tracer
+        .emit(Event::local(&names::MEDIA_REFUSED, error.to_string()));
+}
+
+fn trace_sent(shared: &Shared, to: SocketAddr, packet: &[u8]) {
+    if shared.tracer.wants_media() {
+        let ends = (
+            Endpoint::named(shared.node.clone()),
+            Endpoint::new("mcptt-server", to),
+        );
+        shared
+            .tracer
+            .emit(Event::sent(&names::MEDIA_SENT, ends.0, ends.1, packet));
+    }
+}
+
+fn trace_received(shared: &Shared, raw: &[u8], payload: &[u8], header: Header) {
+    let ends = (
+        Endpoint::named("mcptt-server"),
+        Endpoint::named(shared.node.clone()),
+    );
+    // In clear: header and payload, as an unprotected packet would have them.
+    let clear = raw.get(..header.length).unwrap_or_default();
+    let clear = [clear, payload].concat();
+    shared
+        .tracer
+        .emit(Event::received(&names::MEDIA_RECEIVED, ends.0, ends.1, raw).clear(clear));
+}

@@ -1,0 +1,307 @@
+//! A client with keys and a CSK: registration, groups, and the loop that keeps both.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use mc_ids::{GroupId, McServiceId};
+use mc_runtime::CancellationToken;
+use mc_runtime::sip::Incoming;
+use mc_sip::{Dialog, DialogId, Request, Response, StatusCode};
+use mc_xml::security::XmlProtection;
+use mikey::ReplayCache;
+use tokio::sync::mpsc;
+
+use crate::Association;
+use crate::call::Shared;
+use crate::client::calls::{Answered, Leg};
+use crate::client::{Link, client_failure, mcptt_token};
+use crate::config::ClientConfig;
+use crate::event::{ClientEvent, Step, StepFailure};
+use crate::group_documents::GroupDocuments;
+use crate::handle::{CallTable, Command};
+use crate::keys::{KeyRing, KmsClient};
+use crate::login::TokenSource;
+use crate::requests::Requests;
+
+/// How often due things are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// Messages remembered against replay.
+const REPLAY_CAPACITY: usize = 4096;
+
+/// The established client.
+pub(crate) struct Established {
+    pub(super) config: ClientConfig,
+    pub(super) link: Link,
+    pub(super) tokens: TokenSource,
+    pub(super) kms: KmsClient,
+    pub(super) ring: KeyRing,
+    pub(super) association: Association,
+    pub(super) xml: XmlProtection,
+    pub(super) documents: GroupDocuments,
+    pub(super) etags: BTreeMap<GroupId, Option<String>>,
+    pub(super) protected: Vec<GroupId>,
+    pub(super) shared: Shared,
+    pub(super) replay: ReplayCache,
+    pub(super) subscription: Option<Dialog>,
+    pub(super) table: CallTable,
+    pub(super) legs: BTreeMap<DialogId, Leg>,
+    pub(super) outgoing: BTreeMap<GroupId, CancellationToken>,
+    pub(super) answers: (mpsc::Sender<Answered>, mpsc::Receiver<Answered>),
+    pub(super) registration_due: Instant,
+    pub(super) keys_tried: Instant,
+    pub(super) groups_since: Instant,
+    pub(super) ready: bool,
+    pub(super) late: bool,
+}
+
+impl Established {
+    #[expect(clippy::too_many_arguments, reason = "each is one part of the client")]
+    pub(super) fn new(
+        config: ClientConfig,
+        link: Link,
+        tokens: TokenSource,
+        kms: KmsClient,
+        ring: KeyRing,
+        association: Association,
+        documents: GroupDocuments,
+        table: CallTable,
+        shared: impl FnOnce(McServiceId) -> Shared,
+    ) -> Self {
+        let (user, now) = (link.identity.mcptt_id.clone(), Instant::now());
+        Self {
+            xml: association.xml(&user),
+            shared: shared(user),
+            config,
+            link,
+            tokens,
+            kms,
+            ring,
+            association,
+            documents,
+            etags: BTreeMap::new(),
+            protected: Vec::new(),
+            replay: ReplayCache::new(REPLAY_CAPACITY),
+            subscription: None,
+            table,
+            legs: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            answers: mpsc::channel(16),
+            registration_due: now,
+            keys_tried: now,
+            groups_since: now,
+            ready: false,
+            late: false,
+        }
+    }
+
+    pub(super) fn emit(&self, event: ClientEvent) {
+        self.shared.events.emit(event);
+    }
+
+    /// Makes a request as this client.
+    pub(super) fn make(
+        &self,
+        make: impl FnOnce(&mut Requests<'_, mc_runtime::OsRng>) -> Request,
+    ) -> Request {
+        make(&mut Requests {
+            identity: &self.link.identity,
+            contact: &self.link.contact,
+            xml: self.config.encrypt_info.then_some(&self.xml),
+            rng: &mut mc_runtime::rng(),
+        })
+    }
+
+    /// Sends a request to the first hop and waits for its final response.
+    pub(super) async fn transact(&self, request: Request) -> Result<Response, String> {
+        let mut responses = self.link.endpoint.request(request, self.link.server);
+        responses
+            .final_response()
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    /// As [`Self::transact`]; anything but success is a failure of `service`.
+    pub(super) async fn succeed(
+        &self,
+        request: Request,
+        service: &'static str,
+        clause: &'static str,
+    ) -> Result<Response, StepFailure> {
+        let method = request.method;
+        let failed = |detail| StepFailure {
+            service,
+            clause,
+            detail,
+        };
+        let response = self.transact(request).await.map_err(failed)?;
+        if response.status.is_success() {
+            return Ok(response);
+        }
+        Err(failed(format!(
+            "{method} answered {}",
+            described(&response)
+        )))
+    }
+
+    /// Registration with service authorisation.
+    //= TS 24.379 7.2.1
+    //= TS 33.180 5.4
+    pub(super) async fn register(&mut self) -> Result<(), StepFailure> {
+        let token = mcptt_token(&self.tokens).await?;
+        let message = self.csk_message().await?;
+        let expires = self.config.sip.registration_s;
+        let request = self.make(|r| r.register(expires, message, &token, &self.xml));
+        let response = self
+            .succeed(request, "mcptt-server", "TS 24.379 7.2.1")
+            .await?;
+        self.registered(&response);
+        let settings = self.make(|r| r.publish_settings());
+        self.succeed(settings, "mcptt-server", "TS 24.379 7.2.3")
+            .await?;
+        Ok(())
+    }
+
+    fn registered(&mut self, response: &Response) {
+        let contact = response.headers.contact();
+        let granted = contact.as_ref().and_then(|c| c.params.get("expires"));
+        let granted = granted
+            .and_then(|text| text.parse().ok())
+            .or(response.headers.expires());
+        let granted = granted.unwrap_or(self.config.sip.registration_s).max(2);
+        let expires = Duration::from_secs(granted.into());
+        self.registration_due = Instant::now() + expires / 2;
+        self.emit(ClientEvent::Registered { expires });
+    }
+
+    async fn csk_message(&self) -> Result<Vec<u8>, StepFailure> {
+        let time = self.shared.clock.ntp();
+        let user = self.link.identity.mcptt_id.as_str();
+        let keys = self.ring.current(user, time).cloned();
+        let keys = keys.ok_or_else(|| client_failure("no keys for this key period".to_owned()))?;
+        let (association, root) = (self.association.clone(), self.ring.root().clone());
+        let mdsi = self.config.servers.mdsi.clone();
+        let make = move || association.i_message(&keys, &root, &mdsi, time, &mut mc_runtime::rng());
+        let made = tokio::task::spawn_blocking(make).await;
+        let made = made.map_err(|error| client_failure(error.to_string()))?;
+        self.export_csk();
+        made.map_err(|error| client_failure(format!("CSK message: {error}")))
+    }
+
+    /// Keeps everything up until the stop (`Ok`) or until a server is lost.
+    pub(super) async fn run(
+        mut self,
+        commands: &mut mpsc::Receiver<Command>,
+        incoming: &mut mpsc::Receiver<Incoming>,
+        stop: &CancellationToken,
+    ) -> Result<(), String> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let lost = loop {
+            tokio::select! {
+                () = stop.cancelled() => break None,
+                command = commands.recv() => match command {
+                    Some(Command::GroupCall { group, implicit_floor }) => {
+                        self.call(&group, implicit_floor).await;
+                    }
+                    Some(Command::HangUp { group }) => self.hang_up(&group),
+                    None => break None,
+                },
+                message = incoming.recv() => match message {
+                    Some(message) => self.on_incoming(message).await,
+                    None => break Some("SIP endpoint has stopped".to_owned()),
+                },
+                Some(answered) = self.answers.1.recv() => self.on_answered(answered),
+                _ = tick.tick() => if let Err(detail) = self.on_tick().await {
+                    break Some(detail);
+                },
+            }
+        };
+        self.end_all().await;
+        match lost {
+            None => {
+                let bye = self.make(|r| r.bare_register(0));
+                if let Err(error) = self.transact(bye).await {
+                    tracing::debug!(error, "not deregistered");
+                }
+                Ok(())
+            }
+            Some(detail) => Err(detail),
+        }
+    }
+
+    async fn on_tick(&mut self) -> Result<(), String> {
+        let now = Instant::now();
+        if now >= self.registration_due {
+            self.refresh_registration().await?;
+        }
+        self.renew_keys_if_due(now).await;
+        self.refresh_sessions(now);
+        if self.subscription.is_none() {
+            self.subscribe()
+                .await
+                .map_err(|failure| failure.to_string())?;
+        }
+        let waited = now.duration_since(self.groups_since);
+        if !self.ready && !self.late && waited.as_secs() >= self.config.gmk_wait_s {
+            self.late = true;
+            let lacking = self.lacking();
+            let names: Vec<&str> = lacking.iter().map(GroupId::as_str).collect();
+            let detail = format!("no GMK for {} yet", names.join(", "));
+            let failure = StepFailure {
+                service: "gms",
+                clause: "TS 33.180 5.7",
+                detail,
+            };
+            self.emit(ClientEvent::StepFailed(Step::G, failure));
+        }
+        Ok(())
+    }
+
+    async fn refresh_registration(&mut self) -> Result<(), String> {
+        let expires = self.config.sip.registration_s;
+        let request = self.make(|r| r.bare_register(expires));
+        let response = self.transact(request).await?;
+        if response.status.is_success() {
+            self.registered(&response);
+            return Ok(());
+        }
+        // A server that forgot us wants CSK and token again.
+        Err(format!(
+            "refresh of the registration answered {}",
+            described(&response)
+        ))
+    }
+
+    pub(super) fn lacking(&self) -> Vec<GroupId> {
+        let keys = self
+            .shared
+            .keys
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        keys.lacking(&self.protected, self.shared.clock.unix())
+    }
+
+    /// Tells once that all groups have what they need.
+    pub(super) fn check_ready(&mut self) {
+        if !self.ready && self.lacking().is_empty() {
+            self.ready = true;
+            tracing::info!(node = self.config.node, "step G passed, ready");
+            self.emit(ClientEvent::StepPassed(Step::G));
+            self.emit(ClientEvent::Ready);
+        }
+    }
+}
+
+/// Status and warnings of a response.
+pub(super) fn described(response: &Response) -> String {
+    let warnings = response.headers.warnings();
+    let mut text = format!("{} {}", response.status.code(), response.reason);
+    for warning in warnings {
+        text.push_str("; ");
+        text.push_str(&warning.text);
+    }
+    text
+}
+
+/// The status that answers a request this client does not take.
+pub(super) const NOT_FOR_US: StatusCode = StatusCode::METHOD_NOT_ALLOWED;

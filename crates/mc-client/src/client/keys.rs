@@ -1,0 +1,189 @@
+//! Groups and keys of an established client: documents, subscription, GMKs, key periods.
+
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use mc_ids::Key128 as _;
+use mc_ids::{GroupId, NtpTime};
+use mc_runtime::auth::SCOPE_GMS;
+use mc_sip::{Dialog, StatusCode};
+use mc_trace::{Event, KeyKind, KeyLogEntry, names};
+use mikey::{Opened, Unverified, VerifyPolicy};
+
+use crate::client::established::Established;
+use crate::client::fetch_keys;
+use crate::event::{ClientEvent, StepFailure};
+use crate::group_documents::selector;
+use crate::group_keys::own_guk_id;
+
+const CLAUSE: &str = "TS 24.481 6.3.13";
+/// Time between two attempts to get keys of the next period.
+const KEYS_RETRY: Duration = Duration::from_secs(60);
+
+impl Established {
+    /// Documents, subscription, affiliation; GMKs come later by themselves.
+    pub(super) async fn join_groups(&mut self) -> Result<(), StepFailure> {
+        for group in self.config.groups.clone() {
+            self.fetch_document(&group).await?;
+        }
+        self.subscribe().await?;
+        let groups = self.config.groups.clone();
+        let request = self.make(|r| r.publish_affiliation(&groups));
+        //= TS 24.379 9.2.1.2
+        self.succeed(request, "mcptt-server", "TS 24.379 9.2.1.2")
+            .await?;
+        self.emit(ClientEvent::Affiliated { groups });
+        self.check_ready();
+        Ok(())
+    }
+
+    async fn gms_token(&self) -> Result<String, StepFailure> {
+        let failed = |error: crate::login::LoginError| StepFailure {
+            service: "idms",
+            clause: "TS 33.180 B.5",
+            detail: error.to_string(),
+        };
+        Ok(self
+            .tokens
+            .token(SCOPE_GMS)
+            .await
+            .map_err(failed)?
+            .secret()
+            .to_owned())
+    }
+
+    pub(super) async fn fetch_document(&mut self, group: &GroupId) -> Result<(), StepFailure> {
+        let token = self.gms_token().await?;
+        let fetched = self.documents.get(group, &token).await?;
+        let protected = fetched.document.settings().protect_media;
+        self.protected.retain(|other| other != group);
+        if protected {
+            self.protected.push(group.clone());
+        }
+        let display_name = fetched.document.display_name();
+        self.etags.insert(group.clone(), fetched.etag);
+        self.emit(ClientEvent::GroupKnown {
+            group: group.clone(),
+            display_name,
+            protected,
+        });
+        Ok(())
+    }
+
+    /// Subscribes to the documents, which also makes the GMS send the GMKs.
+    //= TS 24.481 6.3.13
+    pub(super) async fn subscribe(&mut self) -> Result<(), StepFailure> {
+        if self.config.groups.is_empty() {
+            return Ok(());
+        }
+        let token = self.gms_token().await?;
+        let documents: Vec<String> = self.config.groups.iter().map(selector).collect();
+        let request = self.make(|r| r.subscribe_groups(&documents, &token));
+        let response = self.succeed(request.clone(), "gms", CLAUSE).await?;
+        let dialog = Dialog::uac(&request, &response).map_err(|error| StepFailure {
+            service: "gms",
+            clause: CLAUSE,
+            detail: format!("answer to SUBSCRIBE: {error}"),
+        })?;
+        self.subscription = Some(dialog);
+        Ok(())
+    }
+
+    /// A key message: verified, opened, taken over. The status to answer with.
+    //= TS 33.180 5.7
+    pub(super) async fn on_key_message(&mut self, octets: &[u8]) -> StatusCode {
+        let detail = match self.open(octets).await {
+            Ok(opened) => match self.accept_key(&opened) {
+                Ok(()) => return StatusCode::OK,
+                Err(detail) => detail,
+            },
+            Err(detail) => detail,
+        };
+        tracing::warn!(node = self.config.node, detail, "key message refused");
+        self.shared
+            .tracer
+            .emit(Event::local(&names::MIKEY_REFUSED, detail.clone()));
+        self.emit(ClientEvent::KeyRefused { detail });
+        StatusCode::FORBIDDEN
+    }
+
+    async fn open(&mut self, octets: &[u8]) -> Result<Opened, String> {
+        let message = Unverified::parse(octets).map_err(|error| error.to_string())?;
+        let (ring, now) = (self.ring.clone(), self.shared.clock.ntp());
+        let mut replay = std::mem::replace(&mut self.replay, mikey::ReplayCache::new(0));
+        // Signature and decapsulation are a few milliseconds each.
+        let work = move || {
+            let opened = message
+                .verify(
+                    ring.certificates(),
+                    VerifyPolicy::default(),
+                    now,
+                    &mut replay,
+                )
+                .map_err(|error| error.to_string())
+                .and_then(|verified| {
+                    verified
+                        .open(ring.root(), ring.keys())
+                        .map_err(|error| error.to_string())
+                });
+            (opened, replay)
+        };
+        let (opened, replay) = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| error.to_string())?;
+        self.replay = replay;
+        opened
+    }
+
+    fn accept_key(&mut self, opened: &Opened) -> Result<(), String> {
+        let (gms, groups) = (&self.config.servers.gms, &self.config.groups);
+        let mut keys = self
+            .shared
+            .keys
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let key = keys
+            .accept(opened, gms, groups)
+            .map_err(|error| error.to_string())?;
+        let (gmk_id, groups) = (key.gmk_id, key.groups.clone());
+        let guk_id = own_guk_id(key, &self.shared.mcptt_id);
+        let (octets, rand) = (key.gmk.octets(), &key.rand);
+        let entry = KeyLogEntry::distributed(KeyKind::Gmk, gmk_id.key_id().0, octets, rand);
+        self.shared.tracer.key(entry);
+        drop(keys);
+        let event = Event::local(&names::MIKEY_VERIFIED, format!("GMK {gmk_id} accepted"));
+        self.shared.tracer.emit(event.key(gmk_id.key_id().0));
+        self.emit(ClientEvent::KeyReceived {
+            groups,
+            gmk_id,
+            guk_id,
+        });
+        self.check_ready();
+        Ok(())
+    }
+
+    pub(super) fn export_csk(&self) {
+        let association = &self.association;
+        let (id, octets) = (association.id().key_id().0, association.csk().octets());
+        let entry = KeyLogEntry::distributed(KeyKind::Csk, id, octets, association.rand());
+        self.shared.tracer.key(entry);
+    }
+
+    /// Keys of the next period are fetched before the boundary; a failure is tried again.
+    //= RFC 6509 3.3
+    pub(super) async fn renew_keys_if_due(&mut self, now: Instant) {
+        let time = self.shared.clock.ntp();
+        let ahead = self.ring.root().period.period().min(7200) / 2;
+        let soon = NtpTime(time.0.saturating_add(ahead << 32));
+        let user = self.link.identity.mcptt_id.clone();
+        let covered = self.ring.current(user.as_str(), soon).is_some();
+        if covered || now.duration_since(self.keys_tried) < KEYS_RETRY {
+            return;
+        }
+        self.keys_tried = now;
+        match fetch_keys(&self.tokens, &self.kms, &user).await {
+            Ok(newer) => self.ring.renew(newer, time),
+            Err(error) => tracing::warn!(%error, "keys of the next period not fetched"),
+        }
+    }
+}

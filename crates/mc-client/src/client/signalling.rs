@@ -1,0 +1,108 @@
+//! Requests that come in: calls, keys, notifications.
+
+use mc_runtime::sip::{Incoming, IncomingRequest};
+use mc_sip::mcptt::media;
+use mc_sip::{DialogId, McWarning, Method, Multipart, StatusCode, Warning, name};
+use mc_xml::xcap_diff::XcapDiff;
+
+use crate::client::established::{Established, NOT_FOR_US};
+use crate::group_documents::selector;
+
+/// Host name in Warning header fields.
+const AGENT: &str = "mc-client";
+
+impl Established {
+    pub(super) async fn on_incoming(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Request(request) => self.on_request(request).await,
+            // Calls are answered at once, so an ACK tells nothing new and a CANCEL comes too late.
+            Incoming::Ack { .. } | Incoming::Cancelled { .. } => {}
+            Incoming::AckMissing { transaction } => {
+                tracing::warn!(?transaction, "no ACK for an answered call");
+            }
+        }
+    }
+
+    async fn on_request(&mut self, request: IncomingRequest) {
+        if request.from.address != self.link.server.address {
+            tracing::warn!(from = %request.from.address, "request of a stranger refused");
+            return request.respond_status(StatusCode::FORBIDDEN);
+        }
+        let dialog = DialogId::of_request(&request.request);
+        let Ok(dialog) = dialog else {
+            return request.respond_status(StatusCode::BAD_REQUEST);
+        };
+        match (request.request.method, dialog) {
+            (Method::Invite, None) => self.on_invite(&request).await,
+            (Method::Message, None) => self.on_message(&request).await,
+            (Method::Options, None) => request.respond_status(StatusCode::OK),
+            (Method::Notify, Some(dialog)) => self.on_notify(&dialog, &request).await,
+            (Method::Bye | Method::Invite | Method::Update | Method::Info, Some(dialog)) => {
+                self.on_call_request(&dialog, &request);
+            }
+            _ => {
+                let response = request.response(NOT_FOR_US);
+                request.respond(response.with(name::ALLOW, Method::allow()));
+            }
+        }
+    }
+
+    /// A key message (sample 52 of the GMS).
+    async fn on_message(&mut self, request: &IncomingRequest) {
+        let message = &request.request;
+        let Ok(parts) = Multipart::of(&message.headers, &message.body) else {
+            return request.respond_status(StatusCode::BAD_REQUEST);
+        };
+        let Some(part) = parts.get(media::MIKEY) else {
+            return request.respond_status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        };
+        let status = self.on_key_message(&part.content).await;
+        let mut response = request.response(status);
+        if !status.is_success() {
+            let warning = Warning::numbered(AGENT, McWarning::MikeyAuthenticationFailed);
+            response = response.with_warning(&warning);
+        }
+        request.respond(response);
+    }
+
+    /// Changes of group documents.
+    //= TS 24.481 6.3.13
+    async fn on_notify(&mut self, id: &DialogId, request: &IncomingRequest) {
+        let ours = self
+            .subscription
+            .as_ref()
+            .is_some_and(|s| s.id().call_id == id.call_id);
+        if !ours {
+            return request.respond_status(StatusCode::CALL_DOES_NOT_EXIST);
+        }
+        request.respond_status(StatusCode::OK);
+        let state = request
+            .request
+            .headers
+            .get(name::SUBSCRIPTION_STATE)
+            .unwrap_or_default();
+        if state
+            .trim_start()
+            .to_ascii_lowercase()
+            .starts_with("terminated")
+        {
+            self.subscription = None;
+        }
+        let Ok(diff) = XcapDiff::parse(&request.request.body) else {
+            return;
+        };
+        for change in diff.documents {
+            let changed = self.config.groups.iter().find(|group| {
+                change.sel == selector(group)
+                    && self.etags.get(*group).cloned().flatten() != change.new_etag
+            });
+            let Some(group) = changed.cloned() else {
+                continue;
+            };
+            if let Err(failure) = self.fetch_document(&group).await {
+                tracing::warn!(%failure, "changed document not fetched");
+            }
+        }
+        self.check_ready();
+    }
+}

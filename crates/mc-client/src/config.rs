@@ -1,0 +1,132 @@
+//! What a client is told.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use mc_ids::{ClientId, GroupId};
+use mc_runtime::http;
+use mc_runtime::sip::SipConfig;
+use mc_sip::Uri;
+use serde::Deserialize;
+
+use crate::keys::KmsConfig;
+use crate::login::LoginConfig;
+
+/// The configuration of one client.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientConfig {
+    /// Name of this client in traces and logs.
+    pub node: String,
+    /// Directory of what must survive a restart: SSRC ledger, client identifier.
+    pub state_dir: PathBuf,
+    /// Where and as whom to log in.
+    pub login: LoginConfig,
+    /// The KMS.
+    pub kms: KmsConfig,
+    /// How HTTPS servers are called.
+    #[serde(default)]
+    pub http: http::ClientConfig,
+    /// The SIP side.
+    pub sip: SipLink,
+    /// Identities of the servers of the domain.
+    #[serde(default)]
+    pub servers: ServerIdentities,
+    /// The group management server.
+    pub gms: GmsConfig,
+    /// Groups to use: their documents are fetched, their GMKs awaited, and the client affiliates.
+    pub groups: Vec<GroupId>,
+    /// MCPTT client ID (default: made once and kept in the state directory).
+    #[serde(default)]
+    pub client_id: Option<ClientId>,
+    /// Local address of media sockets (default 127.0.0.1).
+    #[serde(default = "loopback")]
+    pub media_address: IpAddr,
+    /// Whether mcptt-info of calls and publications is encrypted under the CSK (default true). The
+    /// access token always is.
+    #[serde(default = "enabled")]
+    pub encrypt_info: bool,
+    /// Seconds a GMK may take to arrive before step G is reported as failed (default 20); the client
+    /// keeps waiting.
+    #[serde(default = "default_gmk_wait_s")]
+    pub gmk_wait_s: u64,
+}
+
+fn loopback() -> IpAddr {
+    IpAddr::from([127, 0, 0, 1])
+}
+
+fn enabled() -> bool {
+    true
+}
+
+fn default_gmk_wait_s() -> u64 {
+    20
+}
+
+/// How the SIP core is reached.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SipLink {
+    /// Address of the first hop (`sip:127.0.0.1:5060;transport=tcp`).
+    pub server: String,
+    /// Public user identity.
+    pub impu: String,
+    /// Own SIP address and limits (default: any free port of 127.0.0.1).
+    #[serde(default = "any_port")]
+    pub endpoint: SipConfig,
+    /// Requested registration lifetime, seconds (default 600).
+    #[serde(default = "default_registration_s")]
+    pub registration_s: u32,
+}
+
+fn any_port() -> SipConfig {
+    SipConfig {
+        bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+        ..SipConfig::default()
+    }
+}
+
+fn default_registration_s() -> u32 {
+    600
+}
+
+/// Public service identities of the domain.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerIdentities {
+    /// PSI of the participating MCPTT function (default `sip:mcptt@mc.example`).
+    pub participating: String,
+    /// MC domain security identifier the CSK is encapsulated to (default `mdsi.mc.example`).
+    pub mdsi: String,
+    /// GMS URI: where subscriptions go and who must have signed a GMK (default `sip:gms@mc.example`).
+    pub gms: String,
+}
+
+impl Default for ServerIdentities {
+    fn default() -> Self {
+        Self {
+            participating: "sip:mcptt@mc.example".to_owned(),
+            mdsi: "mdsi.mc.example".to_owned(),
+            gms: "sip:gms@mc.example".to_owned(),
+        }
+    }
+}
+
+/// Where group documents are.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GmsConfig {
+    /// XCAP root (`https://gms.mc.example:8443`).
+    pub xcap_root: String,
+}
+
+/// The identities a request is made with.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) impu: Uri,
+    pub(crate) mcptt_id: mc_ids::McServiceId,
+    pub(crate) client_id: ClientId,
+    pub(crate) participating: Uri,
+    pub(crate) gms: Uri,
+}

@@ -1,0 +1,211 @@
+use std::net::SocketAddr;
+
+use mc_ids::annex_f::XpkIdEncoding;
+use mc_ids::{ClientId, Csk, CskId, Key128};
+use mc_sip::sdp::FloorParameters;
+
+use super::*;
+
+fn identity() -> Identity {
+    Identity {
+        impu: "sip:alice-impu@ims.mc.example".parse().unwrap(),
+        mcptt_id: McServiceId::new("sip:alice@mc.example").unwrap(),
+        client_id: ClientId::new("urn:uuid:6d1f9a40-0d6c-4c8e-9a53-1a2b3c4d5e6f").unwrap(),
+        participating: "sip:mcptt@mc.example".parse().unwrap(),
+        gms: "sip:gms@mc.example".parse().unwrap(),
+    }
+}
+
+fn keys() -> XmlProtection {
+    let (csk, id) = (
+        Csk::from_octets([7; 16]),
+        CskId::random(&mut mc_runtime::rng()),
+    );
+    let user = "sip:alice@mc.example";
+    XmlProtection::derive(&csk, id.key_id(), user, XpkIdEncoding::default())
+}
+
+fn with_requests<T>(
+    xml: Option<&XmlProtection>,
+    make: impl FnOnce(&mut Requests<'_, mc_runtime::OsRng>) -> T,
+) -> T {
+    let uri: Uri = "sip:alice-impu@127.0.0.1:5070;transport=tcp"
+        .parse()
+        .unwrap();
+    let contact = mcptt::contact_features(NameAddr::new(uri));
+    let (identity, mut rng) = (identity(), mc_runtime::rng());
+    make(&mut Requests {
+        identity: &identity,
+        contact: &contact,
+        xml,
+        rng: &mut rng,
+    })
+}
+
+fn parts(request: &Request) -> Multipart {
+    Multipart::of(&request.headers, &request.body).unwrap()
+}
+
+fn leg(port: u16) -> McpttMedia {
+    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let floor = FloorParameters {
+        queueing: true,
+        granted: true,
+        ..FloorParameters::default()
+    };
+    McpttMedia::new(address(port), Some(address(port + 2)), floor)
+}
+
+#[test]
+fn register_carries_the_csk_and_the_token_only_under_it() {
+    let keys = keys();
+    let token = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln";
+    let request = with_requests(None, |r| r.register(600, vec![1, 2, 255], token, &keys));
+    assert_eq!(request.uri.to_string(), "sip:ims.mc.example");
+    let octets = request.to_bytes();
+    assert!(
+        !octets
+            .windows(token.len())
+            .any(|window| window == token.as_bytes())
+    );
+    let parts = parts(&request);
+    assert_eq!(parts.parts[0].media_type, media::MIKEY);
+    assert_eq!(parts.parts[0].content, [1, 2, 255]);
+    let mut info = McpttInfo::parse(&parts.get(media::MCPTT_INFO).unwrap().content).unwrap();
+    info.decrypt(&keys).unwrap();
+    assert_eq!(info.access_token.unwrap().string(), Some(token));
+    assert_eq!(
+        info.client_id.unwrap().string(),
+        Some(identity().client_id.as_str())
+    );
+    assert!(
+        request
+            .headers
+            .get("Contact")
+            .unwrap()
+            .contains("+g.3gpp.mcptt")
+    );
+}
+
+#[test]
+fn affiliation_names_the_whole_set() {
+    let groups = [
+        GroupId::new("sip:a@mc.example").unwrap(),
+        GroupId::new("sip:b@mc.example").unwrap(),
+    ];
+    let request = with_requests(None, |r| r.publish_affiliation(&groups));
+    assert_eq!(request.uri.to_string(), "sip:mcptt@mc.example");
+    assert_eq!(request.headers.expires(), Some(u32::MAX));
+    let pidf = parts(&request).get(media::PIDF).unwrap().content.clone();
+    let presence = AffiliationPresence::parse(&pidf).unwrap();
+    assert_eq!(presence.entity, "sip:alice@mc.example");
+    let named = presence.tuples[0]
+        .affiliations
+        .iter()
+        .filter_map(|a| a.group.as_deref());
+    assert_eq!(
+        named.collect::<Vec<_>>(),
+        ["sip:a@mc.example", "sip:b@mc.example"]
+    );
+}
+
+#[test]
+fn invite_goes_to_the_participating_function_and_hides_the_group() {
+    let (keys, group) = (keys(), GroupId::new("sip:fire@mc.example").unwrap());
+    let request = with_requests(Some(&keys), |r| r.invite(&group, &leg(40000)));
+    assert_eq!(request.uri.to_string(), "sip:mcptt@mc.example");
+    assert!(
+        !String::from_utf8(request.to_bytes())
+            .unwrap()
+            .contains("sip:fire@mc.example")
+    );
+    assert_eq!(request.headers.get_all("Accept-Contact").count(), 2);
+    assert!(request.headers.has_option("Supported", "timer"));
+    assert_eq!(
+        answer_media(&request.headers, &request.body),
+        Some(leg(40000))
+    );
+}
+
+#[test]
+fn subscription_lists_the_documents() {
+    let documents = ["org.openmobilealliance.groups/global/byGroupID/sip:a@mc.example".to_owned()];
+    let request = with_requests(None, |r| r.subscribe_groups(&documents, "token"));
+    assert_eq!(request.uri.to_string(), "sip:gms@mc.example");
+    let lists = parts(&request)
+        .get(media::RESOURCE_LISTS)
+        .unwrap()
+        .content
+        .clone();
+    assert_eq!(ResourceLists::parse(&lists).unwrap().uris, documents);
+}
+
+/// The INVITE a server sends to a member, as in the samples.
+fn member_invite(info: McpttInfo, xml: Option<&XmlProtection>) -> Request {
+    with_requests(xml, |r| {
+        let uri = r.identity.impu.clone();
+        let request = r.outside_dialog(Method::Invite, &uri, &uri);
+        let sdp = leg(43000).to_sdp(1, 1).to_string().into_bytes();
+        let info = r.info(info);
+        {
+            let parts = Multipart::default()
+                .with(BodyPart::new(media::SDP, sdp))
+                .with(info);
+            r.with_parts(request, &parts)
+        }
+    })
+}
+
+fn member_info() -> McpttInfo {
+    McpttInfo {
+        session_type: Some(SessionType::Prearranged),
+        request_uri: Some(Content::uri_value("sip:alice@mc.example")),
+        calling_user_id: Some(Content::uri_value("sip:bob@mc.example")),
+        calling_group_id: Some(Content::uri_value("sip:fire@mc.example")),
+        ..McpttInfo::default()
+    }
+}
+
+#[test]
+fn an_incoming_call_is_read_in_clear_and_under_the_csk() {
+    let keys = keys();
+    for xml in [None, Some(&keys)] {
+        let call = incoming_call(&member_invite(member_info(), xml), Some(&keys)).unwrap();
+        assert_eq!(call.group.as_str(), "sip:fire@mc.example");
+        assert_eq!(call.caller.unwrap().as_str(), "sip:bob@mc.example");
+        assert_eq!(call.media, leg(43000));
+    }
+}
+
+#[test]
+fn calls_that_cannot_be_understood_are_refused() {
+    let (ours, others) = (keys(), keys());
+    let under_another_key = member_invite(member_info(), Some(&others));
+    assert_eq!(
+        incoming_call(&under_another_key, Some(&ours)),
+        Err(Refused::Undecryptable)
+    );
+    assert_eq!(
+        incoming_call(&under_another_key, None),
+        Err(Refused::Undecryptable)
+    );
+    let private = McpttInfo {
+        session_type: Some(SessionType::Private),
+        ..member_info()
+    };
+    assert_eq!(
+        incoming_call(&member_invite(private, None), None),
+        Err(Refused::NotAcceptable)
+    );
+    let groupless = McpttInfo {
+        calling_group_id: None,
+        ..member_info()
+    };
+    assert_eq!(
+        incoming_call(&member_invite(groupless, None), None),
+        Err(Refused::Malformed)
+    );
+    let mut empty = member_invite(member_info(), None);
+    empty.body.clear();
+    assert_eq!(incoming_call(&empty, None), Err(Refused::Malformed));
+}
