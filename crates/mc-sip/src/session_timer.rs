@@ -139,6 +139,12 @@ impl SessionTimer {
         ))
     }
 
+    /// After a refresh by this side: the same interval again.
+    #[must_use]
+    pub fn restarted(seconds: u32, now: Instant) -> Self {
+        Self::start(seconds.max(90), true, now)
+    }
+
     fn start(seconds: u32, we_refresh: bool, now: Instant) -> Self {
         let interval = Duration::from_secs(seconds.into());
         // The BYE goes out a little before the end: the smaller of 32 s and a third (RFC 4028 10).

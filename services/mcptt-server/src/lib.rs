@@ -1,3 +1,180 @@
 //! MCPTT server: registrar stand-in, participating and controlling functions, floor and media.
 
+pub mod affiliation;
+pub mod authorisation;
+pub mod call;
+pub mod config;
+pub mod error;
+pub mod groups;
+pub mod info;
+pub mod keys;
 pub mod media_plane;
+mod publish;
+pub mod refusal;
+mod register;
+pub mod registration;
+mod relay;
+pub mod routes;
+pub mod server;
+pub mod store;
+mod subscribe;
+pub mod subscription;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mc_client::keys::{KeyRing, KmsClient};
+use mc_client::login::{Login, TokenSource};
+use mc_runtime::Tracer;
+use mc_runtime::auth::TokenVerifier;
+use mc_runtime::service::Context;
+use mc_runtime::sip::{SipEndpoint, TracedSip};
+use mc_sip::transaction::TransactionConfig;
+use mikey::VerifyPolicy;
+use tokio::sync::mpsc;
+
+pub use config::Config;
+pub use error::ServerError;
+pub use server::{Parts, Server};
+
+use authorisation::Authoriser;
+use groups::XcapGroups;
+use keys::{OwnToken, ServerKeys, SharedKeys};
+use media_plane::{MediaEvent, MediaPlane};
+
+/// Name of this node in traces.
+const NODE: &str = "mcptt-server";
+
+/// Makes the media plane; its events go into the channel.
+pub type MakeMediaPlane =
+    fn(&Config, Tracer, mpsc::UnboundedSender<MediaEvent>) -> Arc<dyn MediaPlane>;
+
+/// Runs the server until the context stops it.
+///
+/// # Errors
+/// Configuration, store or sockets that cannot be used. Servers it needs are waited for.
+pub async fn run_with(
+    config: Config,
+    context: Context,
+    make_media: MakeMediaPlane,
+) -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(mikey_sakke::self_test).await??;
+    let tracer = Tracer::start(NODE, &config.trace).map_err(ServerError::Trace)?;
+    let store = store::Store::open(&config.database_url).await?;
+    context.health.waits_for("idms");
+    context.health.waits_for("kms");
+    // Health and liveness are served from the start, the status as soon as there is one.
+    let late = Arc::new(std::sync::OnceLock::new());
+    let router = context.health.router().merge(routes::status(late.clone()));
+    let http = mc_runtime::http::serve(&config.http, router, context.shutdown.clone()).await?;
+    tracing::info!(address = %http.address, "listening for HTTP");
+    let Some((tokens, ring, kms)) = start_keys(&config, &context, &tracer).await else {
+        http.wait().await?;
+        return Ok(());
+    };
+    let policy = VerifyPolicy {
+        max_skew: Some(Duration::from_secs(config.policy.csk_skew_s)),
+        lenient_sign: false,
+    };
+    let server_keys = ServerKeys::new(ring, policy, context.clock.clone());
+    tokio::spawn(keys::keep_fresh(
+        server_keys.clone(),
+        kms,
+        tokens.clone(),
+        context.shutdown.clone(),
+    ));
+    let client = mc_runtime::http::client(&config.http_client)?;
+    let verifier = TokenVerifier::new(config.tokens.clone(), client.clone(), context.clock.clone());
+    let groups = XcapGroups::new(
+        &config.groups.xcap_root,
+        config.groups.max_age_s,
+        client,
+        Arc::new(OwnToken(tokens)),
+        context.clock.clone(),
+    );
+    let trace = TracedSip::shared(tracer.clone(), NODE);
+    let bound = SipEndpoint::bind(
+        &config.sip,
+        TransactionConfig::default(),
+        trace,
+        &context.shutdown,
+    )
+    .await;
+    let (endpoint, incoming) = bound.map_err(|source| ServerError::Bind {
+        address: config.sip.bind,
+        source,
+    })?;
+    tracing::info!(address = %endpoint.local_address(), "listening for SIP");
+    let (events, media_events) = mpsc::unbounded_channel();
+    let media = make_media(&config, tracer.clone(), events);
+    let authoriser = Authoriser {
+        tokens: verifier,
+        csk: Arc::new(SharedKeys(server_keys)),
+        policy: config.policy,
+    };
+    let server = Server::new(Parts {
+        config,
+        endpoint: endpoint.clone(),
+        authoriser,
+        groups: Arc::new(groups),
+        media,
+        store,
+        tracer: tracer.clone(),
+        clock: context.clock.clone(),
+        shutdown: context.shutdown.clone(),
+    })
+    .await?;
+    // The first and only server of this process.
+    let _ = late.set(server.clone());
+    context.health.started();
+    server.run(incoming, media_events).await;
+    endpoint.close().await;
+    tracer.flush().await;
+    http.wait().await?;
+    Ok(())
+}
+
+/// Logs in and fetches the key sets, again and again until it works; `None` when stopped meanwhile.
+async fn start_keys(
+    config: &Config,
+    context: &Context,
+    tracer: &Tracer,
+) -> Option<(TokenSource, KeyRing, KmsClient)> {
+    let mut wait = Duration::from_millis(200);
+    loop {
+        match try_keys(config, context, tracer).await {
+            Ok(started) => return Some(started),
+            Err(error) => tracing::info!(%error, "not ready, trying again"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(5)),
+            () = context.shutdown.cancelled() => return None,
+        }
+    }
+}
+
+async fn try_keys(
+    config: &Config,
+    context: &Context,
+    tracer: &Tracer,
+) -> anyhow::Result<(TokenSource, KeyRing, KmsClient)> {
+    let login = Login::discover(
+        config.login.clone(),
+        config.http_client.clone(),
+        context.clock.clone(),
+    )
+    .await?;
+    let tokens = TokenSource::start(login).await?;
+    context.health.arrived("idms");
+    let http = mc_runtime::http::client(&config.http_client)?;
+    let kms = KmsClient::new(
+        config.kms.clone(),
+        http,
+        context.clock.clone(),
+        tracer.clone(),
+        NODE,
+    );
+    let ring = keys::fetch(&kms, &tokens).await?;
+    context.health.arrived("kms");
+    Ok((tokens, ring, kms))
+}

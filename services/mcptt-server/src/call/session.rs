@@ -1,0 +1,561 @@
+//! One group call: the task that drives the controlling function's state machine, the SIP legs and the
+//! media plane.
+
+mod legs;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mc_ids::{GroupId, McServiceId};
+use mc_runtime::sip::IncomingRequest;
+use mc_sip::mcptt::{self, ISFOCUS};
+use mc_sip::transaction::TransactionId;
+use mc_sip::{McWarning, NameAddr, StatusCode, Uri, token};
+use mc_trace::{Event as TraceEvent, names};
+use mc_xml::group::{AcknowledgementAction, GroupDocument};
+use mc_xml::mcptt_info::Content;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use self::legs::{Leg, Stage};
+use super::controlling::{Action, Controlling, Event, Rules};
+use super::originating::Caller;
+use super::terminating::Answer;
+use crate::affiliation::ClientKey;
+use crate::media_plane::{LegId, SessionFacts, SessionId};
+use crate::refusal::Refusal;
+use crate::server::{Calls, Server};
+use crate::subscribe;
+
+/// What reaches a session.
+#[derive(Debug)]
+pub enum SessionInput {
+    /// A caller joins the ongoing call.
+    Join(Box<Caller>),
+    /// A client affiliated to the group.
+    LateEntry(ClientKey),
+    /// A client is no longer affiliated.
+    Leave(ClientKey),
+    /// A client answered its invitation.
+    MemberAnswered(LegId, Box<Answer>),
+    /// A client refused its invitation.
+    MemberRefused(LegId, StatusCode),
+    /// A request inside the dialog of a leg.
+    InDialog(LegId, Box<IncomingRequest>),
+    /// The ACK for the answer to a caller.
+    Acknowledged(TransactionId),
+    /// A caller cancelled.
+    Cancelled(TransactionId),
+    /// A caller never acknowledged.
+    AckMissing(TransactionId),
+    /// Our session refresh on a leg was answered, or not.
+    Refreshed(LegId, bool),
+    /// T4 ran out.
+    FloorIdle,
+}
+
+/// Names a session and reaches its task.
+#[derive(Debug, Clone)]
+pub struct SessionHandle {
+    /// The session in the media plane.
+    pub id: SessionId,
+    /// The MCPTT session identity.
+    pub identity: Uri,
+    participants: Arc<Mutex<Vec<McServiceId>>>,
+    input: mpsc::UnboundedSender<SessionInput>,
+}
+
+impl SessionHandle {
+    /// Hands an input over; a session that has ended forgets it.
+    pub fn send(&self, input: SessionInput) {
+        drop(self.try_send(input));
+    }
+
+    /// Hands an input over, or gives it back when the session has ended.
+    #[must_use]
+    pub fn try_send(&self, input: SessionInput) -> Option<SessionInput> {
+        self.input.send(input).err().map(|error| error.0)
+    }
+
+    /// Whether the session has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.input.is_closed()
+    }
+
+    /// The MCPTT IDs of the connected participants.
+    #[must_use]
+    pub fn participants(&self) -> Vec<McServiceId> {
+        self.participants
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// The task of a session.
+pub(crate) struct Session {
+    server: Arc<Server>,
+    handle: SessionHandle,
+    group: GroupId,
+    document: Arc<GroupDocument>,
+    contact: NameAddr,
+    call_id: String,
+    legs: BTreeMap<LegId, Leg>,
+    originator: LegId,
+    controlling: Option<Controlling>,
+    caller: McServiceId,
+    functional_alias: Option<Content>,
+    format: (u8, bool, String),
+    inputs: mpsc::UnboundedReceiver<SessionInput>,
+}
+
+/// Makes the session of a caller's group; its task is to be run with the caller.
+pub(crate) fn make(
+    server: &Arc<Server>,
+    calls: &mut Calls,
+    caller: &Caller,
+) -> (SessionHandle, Session) {
+    let mut rng = mc_runtime::rng();
+    let id = SessionId(calls.next_number());
+    let originator = LegId(calls.next_number());
+    // The session identity is a GRUU that reveals neither group nor user (TS 24.379 4.5).
+    let name = format!("s-{}", token::hex(&mut rng, 8));
+    let address = server
+        .parts
+        .endpoint
+        .address_towards(caller.request.from.address);
+    let transport = caller.request.from.transport.as_str().to_ascii_lowercase();
+    let identity = Uri::of_address(address)
+        .with_user(&name)
+        .with_param("transport", Some(&transport))
+        .with_param("gr", Some(&token::hex(&mut rng, 4)));
+    let contact =
+        mcptt::contact_features(NameAddr::new(identity.clone())).with_param(ISFOCUS, None);
+    let (input, inputs) = mpsc::unbounded_channel();
+    let handle = SessionHandle {
+        id,
+        identity,
+        participants: Arc::default(),
+        input,
+    };
+    let session = Session {
+        server: server.clone(),
+        handle: handle.clone(),
+        group: caller.group.clone(),
+        document: caller.document.clone(),
+        contact,
+        call_id: name,
+        legs: BTreeMap::new(),
+        originator,
+        controlling: None,
+        caller: caller.binding.mcptt_id.clone(),
+        functional_alias: caller
+            .info
+            .ext_content("functional-alias-URI")
+            .ok()
+            .flatten(),
+        format: (
+            caller.offer.payload_type,
+            caller.offer.octet_align,
+            caller.offer.protocol.clone(),
+        ),
+        inputs,
+    };
+    (handle, session)
+}
+
+impl Session {
+    /// Runs the call from its first INVITE to its end.
+    pub(crate) async fn run(mut self, caller: Caller) {
+        if let Err(refusal) = self.start(caller).await {
+            tracing::warn!(%refusal, group = self.group.as_str(), "session was not started");
+        }
+        while !self.controlling.as_ref().is_none_or(Controlling::is_ended) {
+            let wake = self.next_timeout();
+            let timer = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(Instant::from_std(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                input = self.inputs.recv() => match input {
+                    Some(input) => self.on_input(input).await,
+                    None => break,
+                },
+                () = timer => self.on_timer().await,
+                () = self.server.parts.shutdown.cancelled() => {
+                    self.apply(Event::FloorIdle).await;
+                }
+            }
+        }
+        self.finish().await;
+    }
+
+    async fn start(&mut self, caller: Caller) -> Result<(), Refusal> {
+        let unavailable = || Refusal::status(StatusCode::SERVER_INTERNAL_ERROR);
+        if let Err(error) = self.server.parts.media.open_session(self.facts()).await {
+            tracing::warn!(%error, "media plane refused the session");
+            self.server.refuse(&caller.request, &unavailable());
+            return Err(unavailable());
+        }
+        let originator = self.originator;
+        self.admit_caller(originator, caller).await?;
+        self.trace(
+            &names::MCPTT_CALL_STARTED,
+            &format!("{} calls {}", self.caller.as_str(), self.group.as_str()),
+        );
+        let invited = self.invite_members().await;
+        let (controlling, actions) = Controlling::start(self.rules(), originator, &invited, now());
+        self.controlling = Some(controlling);
+        self.perform(actions).await;
+        Ok(())
+    }
+
+    fn facts(&self) -> SessionFacts {
+        let settings = self.document.settings();
+        let calls = &self.server.parts.config.calls;
+        SessionFacts {
+            session: self.handle.id,
+            group: self.group.clone(),
+            call_id: self.call_id.clone(),
+            hang_time: settings
+                .hang_timer
+                .unwrap_or(Duration::from_secs(calls.hang_time_s)),
+            talk_limit: Duration::from_secs(calls.talk_limit_s),
+            queue_depth: calls.queue_depth,
+            protect_floor_control: settings.protect_floor_control,
+            audio_cut_in: settings.audio_cut_in,
+        }
+    }
+
+    fn rules(&self) -> Rules {
+        let settings = self.document.settings();
+        let proceed = settings.acknowledgement_action == AcknowledgementAction::Proceed;
+        Rules {
+            minimum_to_start: settings.minimum_to_start,
+            acknowledgement: settings
+                .acknowledgement_timeout
+                .map(|timeout| (timeout, proceed)),
+            maximum_duration: settings.maximum_duration,
+        }
+    }
+
+    /// Invites every affiliated client of every member but the caller's own clients.
+    //= TS 24.379 6.3.5.5
+    async fn invite_members(&mut self) -> Vec<(LegId, bool)> {
+        let mut invited = Vec::new();
+        let mut users = HashSet::from([self.caller.clone()]);
+        let maximum = self
+            .document
+            .settings()
+            .max_participants
+            .unwrap_or(u32::MAX);
+        let clients = self.server.affiliations().clients_of(&self.group);
+        for client in clients {
+            let member = self
+                .document
+                .member(client.0.as_str())
+                .map(|member| member.required);
+            let Some(required) = member.filter(|_| client.0 != self.caller) else {
+                continue;
+            };
+            if !users.contains(&client.0)
+                && u32::try_from(users.len()).is_ok_and(|users| users >= maximum)
+            {
+                continue;
+            }
+            if let Some(leg) = self.invite(&client).await {
+                users.insert(client.0);
+                invited.push((leg, required));
+            }
+        }
+        invited
+    }
+
+    async fn on_input(&mut self, input: SessionInput) {
+        match input {
+            SessionInput::Join(caller) => self.join(*caller).await,
+            SessionInput::LateEntry(client) => {
+                let present = self.legs.values().any(|leg| leg.client == client);
+                let member = self.document.member(client.0.as_str()).is_some();
+                if !present
+                    && member
+                    && let Some(leg) = self.invite(&client).await
+                {
+                    self.apply(Event::LateEntry(leg)).await;
+                }
+            }
+            SessionInput::Leave(client) => {
+                let legs: Vec<LegId> = self
+                    .legs
+                    .iter()
+                    .filter(|(_, leg)| leg.client == client)
+                    .map(|(id, _)| *id)
+                    .collect();
+                for leg in legs {
+                    self.release(leg).await;
+                    self.apply(Event::Left(leg)).await;
+                }
+            }
+            SessionInput::MemberAnswered(leg, answer) => self.on_answer(leg, *answer).await,
+            SessionInput::MemberRefused(leg, status) => {
+                tracing::info!(group = self.group.as_str(), %status, "member not reached");
+                self.close_leg(leg).await;
+                self.apply(Event::Refused(leg, status)).await;
+            }
+            SessionInput::InDialog(leg, request) => self.on_in_dialog(leg, *request).await,
+            SessionInput::Acknowledged(transaction) => {
+                self.server.calls().invites.remove(&transaction);
+            }
+            SessionInput::Cancelled(transaction) => self.on_cancelled(transaction).await,
+            SessionInput::AckMissing(transaction) => {
+                self.server.calls().invites.remove(&transaction);
+                if let Some(leg) = self.leg_of(transaction) {
+                    self.release(leg).await;
+                    self.apply(Event::Left(leg)).await;
+                }
+            }
+            SessionInput::Refreshed(leg, alive) => self.on_refreshed(leg, alive),
+            SessionInput::FloorIdle => self.apply(Event::FloorIdle).await,
+        }
+    }
+
+    //= TS 24.379 10.1.1.4.2
+    async fn join(&mut self, caller: Caller) {
+        if (caller.offer.payload_type, caller.offer.octet_align) != (self.format.0, self.format.1) {
+            // Media is forwarded untouched, so every leg must use one format.
+            self.server.refuse(
+                &caller.request,
+                &Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE),
+            );
+            return;
+        }
+        let client = (
+            caller.binding.mcptt_id.clone(),
+            caller.binding.client_id.clone(),
+        );
+        let twins: Vec<LegId> = self
+            .legs
+            .iter()
+            .filter(|(_, leg)| leg.client == client)
+            .map(|(id, _)| *id)
+            .collect();
+        let leg = LegId(self.server.calls().next_number());
+        if self.admit_caller(leg, caller).await.is_err() {
+            return;
+        }
+        for twin in twins {
+            // The client called while it was being invited, or lost its old leg.
+            if twin != self.originator
+                || self
+                    .controlling
+                    .as_ref()
+                    .is_some_and(Controlling::is_ongoing)
+            {
+                self.release(twin).await;
+                self.apply(Event::Left(twin)).await;
+            }
+        }
+        if self
+            .answer_caller(leg, Some(McWarning::SessionAlreadyExists))
+            .await
+        {
+            self.apply(Event::Joined(leg)).await;
+        }
+    }
+
+    async fn on_cancelled(&mut self, transaction: TransactionId) {
+        self.server.calls().invites.remove(&transaction);
+        let Some(leg) = self.leg_of(transaction) else {
+            return;
+        };
+        if leg == self.originator {
+            self.apply(Event::Cancelled).await;
+        } else {
+            self.close_leg(leg).await;
+            self.apply(Event::Left(leg)).await;
+        }
+    }
+
+    fn leg_of(&self, transaction: TransactionId) -> Option<LegId> {
+        let mut legs = self.legs.iter();
+        legs.find(|(_, leg)| {
+            leg.request
+                .as_ref()
+                .is_some_and(|r| r.transaction == transaction)
+        })
+        .map(|(id, _)| *id)
+    }
+
+    async fn apply(&mut self, event: Event) {
+        let actions = self
+            .controlling
+            .as_mut()
+            .map(|c| c.handle(event, now()))
+            .unwrap_or_default();
+        // Boxed: a failed action is an event of its own.
+        Box::pin(self.perform(actions)).await;
+    }
+
+    async fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::AnswerOriginator(warning) => {
+                    let originator = self.originator;
+                    if !self.answer_caller(originator, warning).await {
+                        self.apply(Event::Left(originator)).await;
+                    }
+                }
+                Action::RefuseOriginator(status, warning) => {
+                    self.refuse_originator(status, warning).await;
+                }
+                Action::Release(leg) => self.release(leg).await,
+                Action::End => {}
+            }
+        }
+        self.publish_participants();
+    }
+
+    async fn refuse_originator(&mut self, status: StatusCode, warning: Option<McWarning>) {
+        let originator = self.originator;
+        if let Some(request) = self
+            .legs
+            .get_mut(&originator)
+            .and_then(|leg| leg.request.take())
+        {
+            self.server.calls().invites.remove(&request.transaction);
+            let refusal = Refusal {
+                status,
+                warning,
+                headers: Vec::new(),
+            };
+            self.server.refuse(&request, &refusal);
+        }
+        self.close_leg(originator).await;
+    }
+
+    async fn on_timer(&mut self) {
+        let actions = self
+            .controlling
+            .as_mut()
+            .map(|c| c.handle_timeout(now()))
+            .unwrap_or_default();
+        self.perform(actions).await;
+        self.run_session_timers().await;
+    }
+
+    fn next_timeout(&self) -> Option<std::time::Instant> {
+        let controlling = self
+            .controlling
+            .as_ref()
+            .and_then(Controlling::poll_timeout);
+        let timers = self
+            .legs
+            .values()
+            .filter_map(|leg| leg.timer.as_ref().map(mc_sip::SessionTimer::poll_timeout));
+        timers.chain(controlling).min()
+    }
+
+    fn publish_participants(&self) {
+        let connected = self
+            .legs
+            .values()
+            .filter(|leg| leg.stage == Stage::Connected);
+        let mut participants: Vec<McServiceId> =
+            connected.map(|leg| leg.client.0.clone()).collect();
+        participants.sort();
+        participants.dedup();
+        let changed = {
+            let mut shared = self
+                .handle
+                .participants
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let changed = *shared != participants;
+            *shared = participants;
+            changed
+        };
+        if changed {
+            subscribe::notify_conference(&self.server, &self.group);
+        }
+    }
+
+    /// Releases whatever is left and forgets the session.
+    async fn finish(mut self) {
+        self.inputs.close();
+        let legs: Vec<LegId> = self.legs.keys().copied().collect();
+        for leg in legs {
+            self.release(leg).await;
+        }
+        self.server.parts.media.close_session(self.handle.id).await;
+        {
+            let mut calls = self.server.calls();
+            if calls
+                .sessions
+                .get(&self.group)
+                .is_some_and(|handle| handle.id == self.handle.id)
+            {
+                calls.sessions.remove(&self.group);
+            }
+            calls
+                .invites
+                .retain(|_, handle| handle.id != self.handle.id);
+            calls
+                .dialogs
+                .retain(|_, (handle, _)| handle.id != self.handle.id);
+        }
+        // What arrived while the session ended is answered here.
+        while let Ok(input) = self.inputs.try_recv() {
+            self.too_late(input).await;
+        }
+        subscribe::notify_conference(&self.server, &self.group);
+        self.trace(
+            &names::MCPTT_CALL_ENDED,
+            &format!("call of {} ended", self.group.as_str()),
+        );
+    }
+
+    async fn too_late(&self, input: SessionInput) {
+        match input {
+            SessionInput::InDialog(_, request) => {
+                request.respond_status(StatusCode::CALL_DOES_NOT_EXIST);
+            }
+            SessionInput::Join(caller) => {
+                self.server.refuse(
+                    &caller.request,
+                    &Refusal::status(StatusCode::TEMPORARILY_UNAVAILABLE),
+                );
+            }
+            SessionInput::MemberAnswered(_, answer) => {
+                super::terminating::bye(&self.server, answer.dialog, answer.flow).await;
+            }
+            SessionInput::LateEntry(_)
+            | SessionInput::Leave(_)
+            | SessionInput::MemberRefused(..)
+            | SessionInput::Acknowledged(_)
+            | SessionInput::Cancelled(_)
+            | SessionInput::AckMissing(_)
+            | SessionInput::Refreshed(..)
+            | SessionInput::FloorIdle => {}
+        }
+    }
+
+    fn trace(&self, declared: &mc_trace::Declared, summary: &str) {
+        tracing::info!(
+            call = self.call_id,
+            group = self.group.as_str(),
+            "{summary}"
+        );
+        self.server
+            .parts
+            .tracer
+            .emit(TraceEvent::local(declared, summary).call(self.call_id.clone()));
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}

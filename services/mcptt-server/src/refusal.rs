@@ -1,0 +1,80 @@
+//! A refusal: the status and the Warning the standard gives for it.
+
+use mc_runtime::sip::IncomingRequest;
+use mc_sip::{McWarning, Response, StatusCode, Warning, name};
+
+/// Why a request is refused, in the terms of TS 24.379 4.4.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{status}{}", warning.map_or(String::new(), |w| format!(" (Warning {})", w.code())))]
+pub struct Refusal {
+    /// The status code.
+    pub status: StatusCode,
+    /// The numbered warning, if one fits.
+    pub warning: Option<McWarning>,
+    /// Further header fields (`Min-Expires`, `Allow-Events` ...).
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Refusal {
+    /// A refusal without numbered warning.
+    #[must_use]
+    pub const fn status(status: StatusCode) -> Self {
+        Self {
+            status,
+            warning: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// A 403 with a numbered warning.
+    #[must_use]
+    pub const fn forbidden(warning: McWarning) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            warning: Some(warning),
+            headers: Vec::new(),
+        }
+    }
+
+    /// A 404 with a numbered warning.
+    #[must_use]
+    pub const fn not_found(warning: McWarning) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            warning: Some(warning),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Any status with a numbered warning.
+    #[must_use]
+    pub const fn warned(status: StatusCode, warning: McWarning) -> Self {
+        Self {
+            status,
+            warning: Some(warning),
+            headers: Vec::new(),
+        }
+    }
+
+    /// The same refusal with one more header field.
+    #[must_use]
+    pub fn with(mut self, field: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((field, value.into()));
+        self
+    }
+
+    /// The response to a request.
+    #[must_use]
+    pub fn response(&self, request: &IncomingRequest, host: &str) -> Response {
+        let mut response = request.response(self.status);
+        for (field, value) in &self.headers {
+            response.headers.push(field, value.clone());
+        }
+        if let Some(warning) = self.warning {
+            response
+                .headers
+                .push(name::WARNING, Warning::numbered(host, warning).to_string());
+        }
+        response
+    }
+}

@@ -1,0 +1,205 @@
+//! REGISTER: registrar stand-in and service authorisation in one (TS 24.379 7.3.1, 7.3.2).
+
+use std::collections::BTreeSet;
+
+use mc_runtime::sip::IncomingRequest;
+use mc_sip::{
+    McWarning, Multipart, NameAddr, Peer, Request, SipMessage, StatusCode, Uri, name, parse_message,
+};
+use mc_trace::{Event, names};
+
+use crate::info;
+use crate::refusal::Refusal;
+use crate::registration::Binding;
+use crate::server::Server;
+use crate::{publish, subscribe};
+
+/// Smallest registration accepted, in seconds.
+const MIN_EXPIRES_S: u32 = 30;
+
+/// Answers a REGISTER.
+pub(crate) async fn handle(server: &Server, request: IncomingRequest) {
+    if let Err(refusal) = register(server, &request).await {
+        server.refuse(&request, &refusal);
+    }
+}
+
+/// What a REGISTER asks for, in its own or its third-party form.
+struct Asked {
+    impu: Uri,
+    /// `None` in `Contact: *`.
+    contact: Option<NameAddr>,
+    expires_s: u32,
+    parts: Multipart,
+    third_party: bool,
+}
+
+async fn register(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
+    let asked = asked(server, request)?;
+    if asked.expires_s == 0 {
+        let removed = server.registrations().remove(&asked.impu);
+        if let Some(binding) = removed {
+            forget(server, &binding).await;
+        }
+        request.respond_status(StatusCode::OK);
+        return Ok(());
+    }
+    if asked.expires_s < MIN_EXPIRES_S {
+        let refusal = Refusal::status(StatusCode::INTERVAL_TOO_BRIEF);
+        return Err(refusal.with(name::MIN_EXPIRES, MIN_EXPIRES_S.to_string()));
+    }
+    let contact = asked
+        .contact
+        .clone()
+        .ok_or(Refusal::status(StatusCode::BAD_REQUEST))?;
+    let binding = bound(server, request.from, &asked, &contact).await?;
+    server
+        .parts
+        .store
+        .save_registration(&binding)
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "registration was not saved");
+            Refusal::status(StatusCode::SERVER_INTERNAL_ERROR)
+        })?;
+    let summary = format!(
+        "{} registered as {}",
+        binding.impu,
+        binding.mcptt_id.as_str()
+    );
+    let mut event = Event::local(&names::MCPTT_REGISTERED, summary);
+    if let Some(csk) = &binding.csk {
+        event = event.key(csk.id.key_id().0);
+    }
+    let granted = asked
+        .expires_s
+        .min(server.parts.config.policy.max_registration_s);
+    server.registrations().bind(binding);
+    server.parts.tracer.emit(event);
+    let mut response = request.response(StatusCode::OK);
+    if !asked.third_party {
+        response.headers.push(
+            name::CONTACT,
+            contact
+                .with_param("expires", Some(&granted.to_string()))
+                .to_string(),
+        );
+        response
+            .headers
+            .push("P-Associated-URI", NameAddr::new(asked.impu).to_string());
+    }
+    request.respond(response);
+    Ok(())
+}
+
+/// The binding a REGISTER makes: authorised by its body, or the refresh of one that is.
+async fn bound(
+    server: &Server,
+    flow: Peer,
+    asked: &Asked,
+    contact: &NameAddr,
+) -> Result<Binding, Refusal> {
+    let policy = &server.parts.config.policy;
+    let expires_unix_s = server.now() + u64::from(asked.expires_s.min(policy.max_registration_s));
+    let known = server
+        .registrations()
+        .by_impu(&asked.impu, server.now())
+        .cloned();
+    if asked.parts.parts.is_empty() {
+        // A refresh keeps the authorisation of the same client (RFC 3261 10.2.4).
+        let same = |known: &Binding| {
+            known.contact == contact.uri && (known.csk.is_some() || !policy.require_csk)
+        };
+        let known = known
+            .filter(same)
+            .ok_or(Refusal::forbidden(McWarning::ServiceAuthorisationFailed))?;
+        return Ok(Binding {
+            flow,
+            expires_unix_s,
+            ..known
+        });
+    }
+    let authorised = server.parts.authoriser.authorise(&asked.parts).await?;
+    // Without IMS authentication in the lab, an IMPU stays with its user until it is released.
+    if known
+        .as_ref()
+        .is_some_and(|known| known.mcptt_id != authorised.mcptt_id)
+    {
+        return Err(Refusal::forbidden(McWarning::ServiceAuthorisationFailed));
+    }
+    let answer_mode = known
+        .filter(|known| known.client_id == authorised.client_id)
+        .and_then(|k| k.answer_mode);
+    Ok(Binding {
+        impu: asked.impu.identity(),
+        contact: contact.uri.clone(),
+        flow,
+        mcptt_id: authorised.mcptt_id,
+        client_id: authorised.client_id,
+        csk: authorised.csk,
+        xml: authorised.xml,
+        answer_mode,
+        expires_unix_s,
+    })
+}
+
+fn asked(server: &Server, request: &IncomingRequest) -> Result<Asked, Refusal> {
+    let parts = info::parts(request)?;
+    //= TS 24.379 7.3.2
+    if let Some(inner) = parts.get("message/sip") {
+        let bad = || Refusal::status(StatusCode::BAD_REQUEST);
+        let Ok(SipMessage::Request(inner)) = parse_message(&inner.content) else {
+            return Err(bad());
+        };
+        // Only a server of the domain may register for a user.
+        if !server.is_route_target(request.from) {
+            return Err(Refusal::status(StatusCode::FORBIDDEN));
+        }
+        let parts = Multipart::of(&inner.headers, &inner.body).map_err(|_| bad())?;
+        return read(server, &inner, parts, true);
+    }
+    read(server, &request.request, parts, false)
+}
+
+fn read(
+    server: &Server,
+    request: &Request,
+    parts: Multipart,
+    third_party: bool,
+) -> Result<Asked, Refusal> {
+    let bad = || Refusal::status(StatusCode::BAD_REQUEST);
+    let headers = &request.headers;
+    let impu = headers.to().map_err(|_| bad())?.uri;
+    let contact = headers.contacts().map_err(|_| bad())?.into_iter().next();
+    let in_contact = contact
+        .as_ref()
+        .and_then(|c| c.params.get("expires"))
+        .and_then(|e| e.parse().ok());
+    let default = server.parts.config.policy.max_registration_s;
+    let expires_s = in_contact.or_else(|| headers.expires()).unwrap_or(default);
+    if headers.contact_is_star() && expires_s != 0 {
+        return Err(bad());
+    }
+    Ok(Asked {
+        impu,
+        contact,
+        expires_s,
+        parts,
+        third_party,
+    })
+}
+
+/// Drops everything that hangs on a registration that has ended.
+pub(crate) async fn forget(server: &Server, binding: &Binding) {
+    if let Err(error) = server.parts.store.remove_registration(&binding.impu).await {
+        tracing::error!(%error, "registration was not removed from the store");
+    }
+    let client = (binding.mcptt_id.clone(), binding.client_id.clone());
+    publish::replace_affiliations(server, &client, BTreeSet::new()).await;
+    subscribe::forget(server, &binding.impu);
+    let summary = format!("{} deregistered", binding.impu);
+    server
+        .parts
+        .tracer
+        .emit(Event::local(&names::MCPTT_DEREGISTERED, summary));
+}

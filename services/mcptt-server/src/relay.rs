@@ -1,0 +1,137 @@
+//! The SIP core stand-in: requests for other servers and for registered users are passed on.
+//!
+//! Only two kinds of targets exist: static routes and registered clients, so the server is no open
+//! relay. Requests of clients get a P-Asserted-Identity; subscriptions are record-routed.
+
+use mc_runtime::sip::IncomingRequest;
+use mc_sip::{McWarning, Method, NameAddr, Peer, Request, StatusCode, Uri, name};
+
+use crate::refusal::Refusal;
+use crate::server::Server;
+
+/// Passes on a request outside a dialog.
+pub(crate) async fn handle(server: &Server, request: IncomingRequest) {
+    match target(server, &request) {
+        Ok((onward, to)) => forward(server, request, onward, to).await,
+        Err(refusal) => server.refuse(&request, &refusal),
+    }
+}
+
+fn target(server: &Server, request: &IncomingRequest) -> Result<(Request, Peer), Refusal> {
+    let mut onward = request.request.clone();
+    let target = onward.uri.clone();
+    let from_server = server.is_route_target(request.from) || is_server_identity(server, &onward);
+    if !from_server {
+        let sender = server.sender(request)?;
+        onward.headers.remove(name::P_ASSERTED_IDENTITY);
+        onward.headers.push(
+            name::P_ASSERTED_IDENTITY,
+            NameAddr::new(sender.impu).to_string(),
+        );
+    }
+    onward.headers.remove(name::P_PREFERRED_IDENTITY);
+    if let Some(peer) = server.route(&target) {
+        return Ok((onward, peer));
+    }
+    let binding = server
+        .registrations()
+        .by_impu(&target, server.now())
+        .cloned();
+    match binding {
+        Some(binding) => {
+            onward.uri = binding.contact;
+            Ok((onward, binding.flow))
+        }
+        None => Err(Refusal::not_found(McWarning::UserUnknown)),
+    }
+}
+
+/// A server of this domain that dials in from another port than the one it listens on.
+fn is_server_identity(server: &Server, request: &Request) -> bool {
+    request
+        .headers
+        .originator()
+        .is_ok_and(|originator| server.route(&originator).is_some())
+}
+
+/// Passes on a request inside a dialog that runs through this server.
+pub(crate) async fn in_dialog(server: &Server, request: IncomingRequest) {
+    let mut onward = request.request.clone();
+    strip_own_route(server, &mut onward, request.from);
+    let contact = server
+        .registrations()
+        .by_contact(&onward.uri, server.now())
+        .cloned();
+    let to = match contact {
+        Some(binding) => Some(binding.flow),
+        None => route_to(server, &onward.uri).await,
+    };
+    match to {
+        Some(to) => forward(server, request, onward, to).await,
+        None => request.respond_status(StatusCode::CALL_DOES_NOT_EXIST),
+    }
+}
+
+async fn route_to(server: &Server, target: &Uri) -> Option<Peer> {
+    if let Some(peer) = server.route(target) {
+        return Some(peer);
+    }
+    let peer = mc_runtime::sip::SipEndpoint::resolve(target).await.ok()?;
+    server.is_route_target(peer).then_some(peer)
+}
+
+fn strip_own_route(server: &Server, request: &mut Request, from: Peer) {
+    let own = server.parts.endpoint.address_towards(from.address);
+    let Ok(routes) = request.headers.routes() else {
+        return;
+    };
+    request.headers.remove(name::ROUTE);
+    for (index, route) in routes.into_iter().enumerate() {
+        let is_own = index == 0 && route.uri.socket_address() == Some(own);
+        if !is_own {
+            request.headers.push(name::ROUTE, route.to_string());
+        }
+    }
+}
+
+//= RFC 3261 16.6
+async fn forward(server: &Server, request: IncomingRequest, mut onward: Request, to: Peer) {
+    let hops = onward.headers.max_forwards().unwrap_or(70);
+    if hops <= 1 {
+        request.respond_status(StatusCode::TOO_MANY_HOPS);
+        return;
+    }
+    onward
+        .headers
+        .set(name::MAX_FORWARDS, (hops - 1).to_string());
+    if onward.method == Method::Subscribe && onward.headers.to().is_ok_and(|to| to.tag().is_none())
+    {
+        let own = Uri::of_address(server.parts.endpoint.address_towards(to.address));
+        let own = own
+            .with_param("transport", Some("tcp"))
+            .with_param("lr", None);
+        onward
+            .headers
+            .push_front(name::RECORD_ROUTE, NameAddr::new(own).to_string());
+    }
+    let mut responses = server.parts.endpoint.request(onward, to);
+    loop {
+        match responses.next().await {
+            Some(Ok(response)) if response.status == StatusCode::TRYING => {}
+            Some(Ok(mut response)) => {
+                response.headers.pop_via();
+                let is_final = response.status.is_final();
+                request.respond(response);
+                if is_final {
+                    return;
+                }
+            }
+            Some(Err(error)) => {
+                tracing::info!(%to, %error, "request was not passed on");
+                request.respond_status(error.status());
+                return;
+            }
+            None => return,
+        }
+    }
+}

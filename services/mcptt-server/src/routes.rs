@@ -1,0 +1,56 @@
+//! The URL table: health, and a status page for operators.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::server::Server;
+
+/// `GET /status` once the server is there: registrations, affiliations and calls; no keys, no tokens.
+pub fn status(server: Arc<OnceLock<Arc<Server>>>) -> Router {
+    Router::new().route("/status", get(show)).with_state(server)
+}
+
+async fn show(State(server): State<Arc<OnceLock<Arc<Server>>>>) -> Json<Value> {
+    let Some(server) = server.get() else {
+        return Json(json!({ "registrations": [], "affiliations": [], "calls": [] }));
+    };
+    let registrations: Vec<Value> = server
+        .registrations()
+        .live(server.now())
+        .map(|binding| {
+            json!({
+                "impu": binding.impu.to_string(),
+                "mcptt_id": binding.mcptt_id.as_str(),
+                "client_id": binding.client_id.as_str(),
+                "contact": binding.contact.to_string(),
+                "flow": binding.flow.to_string(),
+                "csk_id": binding.csk.as_ref().map(|csk| csk.id.to_string()),
+                "expires_unix_s": binding.expires_unix_s,
+            })
+        })
+        .collect();
+    let affiliations: Vec<Value> = server
+        .affiliations()
+        .iter()
+        .flat_map(|((user, client), groups)| {
+            groups.iter().map(move |group| {
+                json!({ "mcptt_id": user.as_str(), "client_id": client.as_str(), "group": group.as_str() })
+            })
+        })
+        .collect();
+    let calls: Vec<Value> = server
+        .calls()
+        .sessions
+        .iter()
+        .map(|(group, handle)| {
+            let participants = handle.participants();
+            let participants: Vec<&str> = participants.iter().map(mc_ids::McServiceId::as_str).collect();
+            json!({ "group": group.as_str(), "session": handle.identity.to_string(), "participants": participants })
+        })
+        .collect();
+    Json(json!({ "registrations": registrations, "affiliations": affiliations, "calls": calls }))
+}

@@ -1,0 +1,284 @@
+//! SUBSCRIBE to affiliations, settings and conference state; NOTIFY (TS 24.379 9.2.2.2.4, 7.3.6, 10.1.3).
+
+use mc_ids::{GroupId, McServiceId};
+use mc_runtime::sip::IncomingRequest;
+use mc_sip::mcptt::{self, EXPIRES_FOREVER, media};
+use mc_sip::{
+    BodyPart, Dialog, DialogId, McWarning, Method, Multipart, NameAddr, Request, StatusCode, Uri,
+    name, token,
+};
+use mc_xml::conference_info::{ConferenceInfo, ConferenceUser};
+use mc_xml::mcptt_info::{Content, McpttInfo};
+use mc_xml::poc_settings::PocSettings;
+
+use crate::info;
+use crate::refusal::Refusal;
+use crate::registration::Binding;
+use crate::server::Server;
+use crate::subscription::{Subscription, Topic};
+
+/// Answers a SUBSCRIBE to a function or a session of this server.
+pub(crate) async fn handle(server: &Server, request: IncomingRequest) {
+    let result = match request
+        .request
+        .headers
+        .event()
+        .map(|event| event.package)
+        .as_deref()
+    {
+        Some("presence") => affiliation(server, &request),
+        Some("poc-settings") => settings(server, &request),
+        Some("conference") => conference(server, &request).await,
+        Some(_) | None => Err(Refusal::status(StatusCode::BAD_EVENT)
+            .with("Allow-Events", "presence, poc-settings, conference")),
+    };
+    if let Err(refusal) = result {
+        server.refuse(&request, &refusal);
+    }
+}
+
+fn subject(
+    server: &Server,
+    request: &IncomingRequest,
+    sender: &Binding,
+) -> Result<String, Refusal> {
+    let required = server.parts.config.policy.require_encrypted_info;
+    let opened = info::open(request, sender.xml.as_ref(), required)?;
+    let subject = info::uri(opened.info.request_uri.as_ref()).map(str::to_owned);
+    subject.ok_or(Refusal::status(StatusCode::BAD_REQUEST))
+}
+
+//= TS 24.379 9.2.2.2.4
+fn affiliation(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
+    let sender = server.sender(request)?;
+    if subject(server, request, &sender)? != sender.mcptt_id.as_str() {
+        return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
+    }
+    let topic = Topic::Affiliation(sender.mcptt_id.clone());
+    accept(server, request, &sender, topic)
+}
+
+//= TS 24.379 7.3.6
+fn settings(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
+    let sender = server.sender(request)?;
+    if subject(server, request, &sender)? != sender.mcptt_id.as_str() {
+        return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
+    }
+    accept(server, request, &sender, Topic::Settings)
+}
+
+//= TS 24.379 10.1.3.4
+async fn conference(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
+    let sender = server.sender(request)?;
+    let unknown = || Refusal::not_found(McWarning::GroupCallDoesNotExist);
+    let group = {
+        let calls = server.calls();
+        let mut sessions = calls.sessions.iter();
+        sessions
+            .find(|(_, handle)| handle.identity.same_identity(&request.request.uri))
+            .map(|(group, _)| group.clone())
+    };
+    let group = group.ok_or_else(unknown)?;
+    if subject(server, request, &sender)? != group.as_str() {
+        return Err(unknown());
+    }
+    let document = server
+        .parts
+        .groups
+        .group(&group)
+        .await
+        .map_err(|_| unknown())?;
+    if !document
+        .actions_for(sender.mcptt_id.as_str())
+        .conference_state
+    {
+        return Err(Refusal::forbidden(
+            McWarning::ConferenceSubscriptionNotAllowed,
+        ));
+    }
+    accept(server, request, &sender, Topic::Conference(group))
+}
+
+fn accept(
+    server: &Server,
+    request: &IncomingRequest,
+    sender: &Binding,
+    topic: Topic,
+) -> Result<(), Refusal> {
+    let expires = request.request.headers.expires().unwrap_or(EXPIRES_FOREVER);
+    let dialog = Dialog::uas(&request.request, &request.to_tag)
+        .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+    let mut subscription = Subscription {
+        dialog,
+        impu: sender.impu.clone(),
+        flow: request.from,
+        topic,
+        expires_unix_s: server.now() + u64::from(expires),
+    };
+    let contact = server.parts.endpoint.contact("mcptt", request.from);
+    let response = request
+        .response(StatusCode::OK)
+        .with(name::EXPIRES, expires.to_string())
+        .with(name::CONTACT, mcptt::contact_features(contact).to_string());
+    request.respond(response);
+    notify(server, &mut subscription, None);
+    if expires > 0 && !server.subscriptions().add(subscription) {
+        tracing::warn!("too many subscriptions");
+    }
+    Ok(())
+}
+
+/// Answers a SUBSCRIBE inside the dialog of a subscription: refresh or end.
+pub(crate) fn refresh(server: &Server, id: &DialogId, request: &IncomingRequest) {
+    let expires = request.request.headers.expires().unwrap_or(EXPIRES_FOREVER);
+    let now = server.now();
+    let mut subscriptions = server.subscriptions();
+    let Some(subscription) = subscriptions.get_mut(id) else {
+        request.respond_status(StatusCode::CALL_DOES_NOT_EXIST);
+        return;
+    };
+    if subscription.dialog.on_request(&request.request).is_err() {
+        request.respond_status(StatusCode::SERVER_INTERNAL_ERROR);
+        return;
+    }
+    subscription.expires_unix_s = now + u64::from(expires);
+    subscription.flow = request.from;
+    let mut copy = subscription.clone();
+    drop(subscriptions);
+    request.respond(
+        request
+            .response(StatusCode::OK)
+            .with(name::EXPIRES, expires.to_string()),
+    );
+    notify(server, &mut copy, None);
+    let mut subscriptions = server.subscriptions();
+    if expires == 0 {
+        subscriptions.remove(id);
+    } else if let Some(subscription) = subscriptions.get_mut(id) {
+        subscription.dialog = copy.dialog;
+    }
+}
+
+/// Drops the subscriptions of a client that is gone.
+pub(crate) fn forget(server: &Server, impu: &Uri) {
+    server.subscriptions().forget(impu);
+}
+
+/// Tells a user's subscribers of its affiliations (9.2.2.2.5).
+pub(crate) fn notify_affiliation(server: &Server, user: &McServiceId, p_id: Option<&str>) {
+    notify_topic(server, &Topic::Affiliation(user.clone()), p_id);
+}
+
+/// Tells the subscribers of a session of its participants (10.1.3.4).
+pub(crate) fn notify_conference(server: &Server, group: &GroupId) {
+    notify_topic(server, &Topic::Conference(group.clone()), None);
+}
+
+fn notify_topic(server: &Server, topic: &Topic, p_id: Option<&str>) {
+    let mut found: Vec<Subscription> = server
+        .subscriptions()
+        .to_topic(topic)
+        .map(|s| s.clone())
+        .collect();
+    for subscription in &mut found {
+        notify(server, subscription, p_id);
+    }
+    let mut subscriptions = server.subscriptions();
+    for subscription in found {
+        if let Some(kept) = subscriptions.get_mut(subscription.dialog.id()) {
+            kept.dialog = subscription.dialog;
+        }
+    }
+}
+
+/// Sends one NOTIFY with the whole state; its answer ends the subscription when it is 481.
+fn notify(server: &Server, subscription: &mut Subscription, p_id: Option<&str>) {
+    let left = subscription.expires_unix_s.saturating_sub(server.now());
+    let state = if left == 0 {
+        "terminated;reason=timeout".to_owned()
+    } else {
+        format!("active;expires={left}")
+    };
+    let asserted = NameAddr::new(server.participating.clone());
+    let contact =
+        mcptt::contact_features(server.parts.endpoint.contact("mcptt", subscription.flow));
+    let request = subscription
+        .dialog
+        .request(Method::Notify)
+        .with(name::CONTACT, contact.to_string())
+        .with(name::P_ASSERTED_IDENTITY, asserted.to_string())
+        .with(name::EVENT, subscription.topic.package())
+        .with(name::SUBSCRIPTION_STATE, state);
+    let request = with_state(server, request, subscription, p_id);
+    let mut responses = server.parts.endpoint.request(request, subscription.flow);
+    tokio::spawn(async move {
+        if let Ok(response) = responses.final_response().await
+            && !response.status.is_success()
+        {
+            tracing::info!(status = %response.status, "NOTIFY refused");
+        }
+    });
+}
+
+fn with_state(
+    server: &Server,
+    request: Request,
+    subscription: &Subscription,
+    p_id: Option<&str>,
+) -> Request {
+    let binding = server
+        .registrations()
+        .by_impu(&subscription.impu, server.now())
+        .cloned();
+    match &subscription.topic {
+        Topic::Affiliation(user) => {
+            let presence = server
+                .affiliations()
+                .presence(user, p_id.map(str::to_owned));
+            request.with_body(media::PIDF, presence.to_xml().into_bytes())
+        }
+        Topic::Settings => match binding {
+            Some(binding) => {
+                let settings = PocSettings {
+                    client_id: binding.client_id.as_str().to_owned(),
+                    answer_mode: binding.answer_mode,
+                    user_profile_index: None,
+                };
+                request.with_body(media::POC_SETTINGS, settings.to_xml().into_bytes())
+            }
+            None => request,
+        },
+        Topic::Conference(group) => {
+            let participants = server
+                .calls()
+                .sessions
+                .get(group)
+                .map(|handle| handle.participants())
+                .unwrap_or_default();
+            let users = participants.into_iter().map(|id| ConferenceUser {
+                entity: id.as_str().to_owned(),
+                status: Some("connected".to_owned()),
+            });
+            let conference = ConferenceInfo {
+                entity: group.as_str().to_owned(),
+                state: Some("full".to_owned()),
+                version: None,
+                users: users.collect(),
+            };
+            let info = McpttInfo {
+                request_uri: binding
+                    .as_ref()
+                    .map(|b| Content::uri_value(b.mcptt_id.as_str())),
+                calling_group_id: Some(Content::uri_value(group.as_str())),
+                ..McpttInfo::default()
+            };
+            let keys = binding.as_ref().and_then(|b| b.xml.as_ref());
+            let keys = keys.filter(|_| server.parts.config.policy.encrypt_info);
+            let (content_type, body) = Multipart::default()
+                .with(info::write(info, keys))
+                .with(BodyPart::new(media::CONFERENCE_INFO, conference.to_xml()))
+                .write(&token::boundary(&mut mc_runtime::rng()));
+            request.with_body(&content_type, body)
+        }
+    }
+}
