@@ -42,9 +42,19 @@ enum Command {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
+        /// Runs them in the lab that `mcbox prepare` set up and something else started.
+        #[arg(long, conflicts_with = "ports")]
+        attach: bool,
         /// The documented ports, or free ones.
         #[arg(long, value_enum, default_value_t)]
         ports: Ports,
+    },
+    /// Writes certificates and configurations and starts nothing: for containers.
+    #[command(after_help = "Example:\n  mcbox --state /lab prepare --addresses addresses.json")]
+    Prepare {
+        /// JSON: pairs of port name and socket address.
+        #[arg(long)]
+        addresses: PathBuf,
     },
     /// Shows each service, its address, its health and what it waits for.
     #[command(after_help = "Examples:\n  mcbox status\n  mcbox status --json | jq .")]
@@ -99,7 +109,12 @@ impl Ports {
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up { detach, ports } => up(&cli.state, detach, ports).await,
-        Command::Demo { json, ports } => run_demo(&cli.state, json, ports).await,
+        Command::Demo {
+            json,
+            attach,
+            ports,
+        } => run_demo(&cli.state, json, attach, ports).await,
+        Command::Prepare { addresses } => prepare(&cli.state, &addresses),
         Command::Status { json } => status(&cli.state, json).await,
         Command::Down { purge } => down(&cli.state, purge),
         Command::Doctor { json, ports } => examine(&cli.state, json, ports),
@@ -140,8 +155,25 @@ async fn up(state: &Path, detach: bool, ports: Ports) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run_demo(state: &Path, json: bool, ports: Ports) -> anyhow::Result<ExitCode> {
-    let lab = start(state, ports).await?;
+fn prepare(state: &Path, addresses: &Path) -> anyhow::Result<ExitCode> {
+    let context = || addresses.display().to_string();
+    let json = std::fs::read(addresses).with_context(context)?;
+    let addresses: Addresses = serde_json::from_slice(&json).with_context(context)?;
+    supervisor::prepare(&StateDir::open(state)?, &addresses)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_demo(
+    state: &Path,
+    json: bool,
+    attach: bool,
+    ports: Ports,
+) -> anyhow::Result<ExitCode> {
+    let lab = if attach {
+        Lab::attach(StateDir::open(state)?)?
+    } else {
+        start(state, ports).await?
+    };
     let report = demo::run(&lab).await;
     match json {
         true => print_json(&report)?,

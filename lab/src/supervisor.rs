@@ -5,7 +5,7 @@ use crate::health::{self, Health};
 use crate::process;
 use crate::render::{RenderError, render};
 use crate::state::{LabRecord, ProcessRecord, StateDir, StateError};
-use crate::topology::{Addresses, SERVICES, Service};
+use crate::topology::{Addresses, PortName, SERVICES, Service};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,12 @@ pub enum StartError {
         /// Its process.
         pid: u32,
     },
+    /// No lab was prepared in this state directory.
+    #[error("no lab was prepared here; `mcbox prepare` does that")]
+    NotPrepared,
+    /// An address is missing.
+    #[error("the addresses name no `{0}`")]
+    NoAddress(&'static str),
     /// A binary is missing.
     #[error("{service}: no executable at {path}; `make lab` builds all services")]
     NoBinary {
@@ -118,6 +124,23 @@ impl Lab {
             lab.until_ready(service).await?;
         }
         Ok(lab)
+    }
+
+    /// The lab that runs in containers, prepared by [`prepare`] from this state directory; it is not
+    /// stopped with the value.
+    ///
+    /// # Errors
+    /// When nothing was prepared here.
+    pub fn attach(state: StateDir) -> Result<Self, StartError> {
+        let addresses = state.record()?.ok_or(StartError::NotPrepared)?.addresses;
+        let ca = state.file("certificates", "ca.pem");
+        let client = health::client(&ca).map_err(|e| StartError::Client(e.to_string()))?;
+        Ok(Self {
+            state,
+            addresses,
+            client,
+            children: Vec::new(),
+        })
     }
 
     fn spawn(&mut self, service: Service, binaries: &Path) -> Result<(), StartError> {
@@ -221,6 +244,30 @@ impl Drop for Lab {
             let _forgotten = self.state.forget_record();
         }
     }
+}
+
+/// Writes certificates and configurations for services that something else starts, such as
+/// containers, and records their addresses for [`Lab::attach`].
+///
+/// # Errors
+/// [`StartError`] when an address is missing or a file cannot be written.
+pub fn prepare(state: &StateDir, addresses: &Addresses) -> Result<(), StartError> {
+    for (name, _) in PortName::ALL {
+        if !addresses.iter().any(|(given, _)| given == *name) {
+            return Err(StartError::NoAddress(name.name()));
+        }
+    }
+    let mut hosts: Vec<String> = addresses.iter().map(|(_, a)| a.ip().to_string()).collect();
+    hosts.sort();
+    hosts.dedup();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let certificates = Certificates::ensure(state, &hosts)?;
+    configure(state, addresses, &certificates)?;
+    state.keep_record(&LabRecord {
+        addresses: addresses.clone(),
+        processes: Vec::new(),
+    })?;
+    Ok(())
 }
 
 /// How each service of a lab is.

@@ -30,6 +30,12 @@ pub const SERVICES: &[Service] = &[
         tls: true,
         template: include_str!("../../deploy/lab/kms.toml"),
     },
+    Service {
+        name: "lmr-sim",
+        health: PortName::LmrSim,
+        tls: false,
+        template: include_str!("../../deploy/lab/lmr-sim.toml"),
+    },
 ];
 
 /// Every port of the default lab.
@@ -40,11 +46,20 @@ pub enum PortName {
     Idms,
     /// Key management server, HTTPS.
     Kms,
+    /// Radio network, API for radios and people, HTTP.
+    LmrSim,
+    /// Radio network, SIP of the analogue channels.
+    LmrSip,
 }
 
 impl PortName {
     /// All ports with their defaults.
-    pub const ALL: &[(Self, u16)] = &[(Self::Idms, 8441), (Self::Kms, 8442)];
+    pub const ALL: &[(Self, u16)] = &[
+        (Self::Idms, 8441),
+        (Self::Kms, 8442),
+        (Self::LmrSim, 8446),
+        (Self::LmrSip, 5070),
+    ];
 
     /// Name in templates (`{{idms}}` is the address) and reports.
     #[must_use]
@@ -52,6 +67,8 @@ impl PortName {
         match self {
             Self::Idms => "idms",
             Self::Kms => "kms",
+            Self::LmrSim => "lmr-sim",
+            Self::LmrSip => "lmr-sip",
         }
     }
 }
@@ -110,6 +127,15 @@ mod tests {
         let addresses = Addresses::free().unwrap();
         let distinct: BTreeSet<_> = addresses.iter().map(|(_, a)| a).collect();
         assert_eq!(distinct.len(), PortName::ALL.len());
+    }
+
+    #[test]
+    fn the_containers_have_an_address_for_every_port() {
+        let json = include_str!("../../deploy/containers/addresses.json");
+        let addresses: Addresses = serde_json::from_str(json).unwrap();
+        for (name, port) in PortName::ALL {
+            assert_eq!(addresses.of(*name).port(), *port, "{}", name.name());
+        }
     }
 
     #[test]
