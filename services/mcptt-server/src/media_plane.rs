@@ -4,11 +4,24 @@
 //! receives, and closes both. The media plane owns the sockets, the floor arbitration (TS 24.380)
 //! and the forwarding; it tells call control only what call control must act on.
 
+mod config;
+mod counters;
+mod distribution;
+mod leg;
+mod protection;
+mod rate;
+mod session;
+mod trace;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use mc_ids::{Csk, CskId, GroupId, McServiceId};
+
+pub use config::MediaConfig;
+pub use counters::MediaCounters;
+pub use distribution::MediaDistribution;
 
 /// Names a session (one group call) in the media plane; chosen by call control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
