@@ -15,7 +15,7 @@ TEST_PACKAGES := tshark sngrep libsrtp2-dev libwolfssl-dev sip-tester xmlsec1 li
 PYTHON_PACKAGES := authlib==1.* pystoi numpy requests cryptography
 BINARIES := -p idms -p kms -p gms -p mcptt-server -p segy -p lmr-sim -p web-ui -p lab
 
-.PHONY: help demo lab lab-down test check fmt clean
+.PHONY: help demo lab lab-down test check e2e-docker fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -44,6 +44,9 @@ check: $(STAMPS)/build $(STAMPS)/deny ## format, lints, docs, licences, duplicat
 
 fmt: ## format the code
 	cargo fmt --all
+
+e2e-docker: ## run the lab in containers (installs and starts Docker where it is missing)
+	deploy/e2e-docker
 
 clean: ## remove what was built; keeps downloaded crates
 	rm -rf target $(VENV) $(MCBOX_STATE)
