@@ -1,10 +1,10 @@
 //! The command line of `mcbox`.
 
-use crate::supervisor::{self, Lab};
+use crate::supervisor::{self, Lab, Setup};
 use crate::topology::Addresses;
 use crate::{demo, doctor, health, state::StateDir};
 use anyhow::Context;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::Write;
@@ -30,9 +30,8 @@ enum Command {
         /// Returns once every service is ready; `mcbox down` stops the lab.
         #[arg(long)]
         detach: bool,
-        /// The documented ports, or free ones.
-        #[arg(long, value_enum, default_value_t)]
-        ports: Ports,
+        #[command(flatten)]
+        setup: SetupArgs,
     },
     /// Starts the lab, runs the calls, prints what each step came to, and stops the lab.
     #[command(
@@ -43,11 +42,10 @@ enum Command {
         #[arg(long)]
         json: bool,
         /// Runs them in the lab that `mcbox prepare` set up and something else started.
-        #[arg(long, conflicts_with = "ports")]
+        #[arg(long, conflicts_with_all = ["ports", "lab_keys"])]
         attach: bool,
-        /// The documented ports, or free ones.
-        #[arg(long, value_enum, default_value_t)]
-        ports: Ports,
+        #[command(flatten)]
+        setup: SetupArgs,
     },
     /// Writes certificates and configurations and starts nothing: for containers.
     #[command(after_help = "Example:\n  mcbox --state /lab prepare --addresses addresses.json")]
@@ -55,6 +53,9 @@ enum Command {
         /// JSON: pairs of port name and socket address.
         #[arg(long)]
         addresses: PathBuf,
+        /// Exports every key to logs/keys.jsonl, so that captures can be read. For closed labs only.
+        #[arg(long, env = "MCBOX_LAB_KEYS")]
+        lab_keys: bool,
     },
     /// Shows each service, its address, its health and what it waits for.
     #[command(after_help = "Examples:\n  mcbox status\n  mcbox status --json | jq .")]
@@ -93,6 +94,26 @@ enum Ports {
     Free,
 }
 
+/// How a lab is set up.
+#[derive(Debug, Clone, Copy, Args)]
+struct SetupArgs {
+    /// The documented ports, or free ones.
+    #[arg(long, value_enum, default_value_t)]
+    ports: Ports,
+    /// Exports every key to logs/keys.jsonl, so that captures can be read. For closed labs only.
+    #[arg(long, env = "MCBOX_LAB_KEYS")]
+    lab_keys: bool,
+}
+
+impl SetupArgs {
+    fn setup(self) -> std::io::Result<Setup> {
+        Ok(Setup {
+            addresses: self.ports.addresses()?,
+            lab_keys: self.lab_keys,
+        })
+    }
+}
+
 impl Ports {
     fn addresses(self) -> std::io::Result<Addresses> {
         match self {
@@ -108,13 +129,16 @@ impl Ports {
 /// What kept the command from doing its work, in words for the user.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Up { detach, ports } => up(&cli.state, detach, ports).await,
+        Command::Up { detach, setup } => up(&cli.state, detach, setup).await,
         Command::Demo {
             json,
             attach,
-            ports,
-        } => run_demo(&cli.state, json, attach, ports).await,
-        Command::Prepare { addresses } => prepare(&cli.state, &addresses),
+            setup,
+        } => run_demo(&cli.state, json, attach, setup).await,
+        Command::Prepare {
+            addresses,
+            lab_keys,
+        } => prepare(&cli.state, &addresses, lab_keys),
         Command::Status { json } => status(&cli.state, json).await,
         Command::Down { purge } => down(&cli.state, purge),
         Command::Doctor { json, ports } => examine(&cli.state, json, ports),
@@ -127,19 +151,19 @@ fn binaries() -> anyhow::Result<PathBuf> {
     Ok(own.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
-async fn start(state: &Path, ports: Ports) -> anyhow::Result<Lab> {
+async fn start(state: &Path, setup: SetupArgs) -> anyhow::Result<Lab> {
     let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})")?;
     let bar = ProgressBar::new_spinner().with_style(style);
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
     let progress = |what: &str| bar.set_message(format!("starting: {what}"));
-    let addresses = ports.addresses()?;
-    let lab = Lab::start(StateDir::open(state)?, addresses, &binaries()?, progress).await;
+    let setup = setup.setup()?;
+    let lab = Lab::start(StateDir::open(state)?, setup, &binaries()?, progress).await;
     bar.finish_and_clear();
     Ok(lab?)
 }
 
-async fn up(state: &Path, detach: bool, ports: Ports) -> anyhow::Result<ExitCode> {
-    let lab = start(state, ports).await?;
+async fn up(state: &Path, detach: bool, setup: SetupArgs) -> anyhow::Result<ExitCode> {
+    let lab = start(state, setup).await?;
     print_health(&lab.health().await, lab.addresses())?;
     if detach {
         lab.leave_running();
@@ -155,11 +179,15 @@ async fn up(state: &Path, detach: bool, ports: Ports) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn prepare(state: &Path, addresses: &Path) -> anyhow::Result<ExitCode> {
+fn prepare(state: &Path, addresses: &Path, lab_keys: bool) -> anyhow::Result<ExitCode> {
     let context = || addresses.display().to_string();
     let json = std::fs::read(addresses).with_context(context)?;
     let addresses: Addresses = serde_json::from_slice(&json).with_context(context)?;
-    supervisor::prepare(&StateDir::open(state)?, &addresses)?;
+    let setup = Setup {
+        addresses,
+        lab_keys,
+    };
+    supervisor::prepare(&StateDir::open(state)?, &setup)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -167,12 +195,12 @@ async fn run_demo(
     state: &Path,
     json: bool,
     attach: bool,
-    ports: Ports,
+    setup: SetupArgs,
 ) -> anyhow::Result<ExitCode> {
     let lab = if attach {
         Lab::attach(StateDir::open(state)?)?
     } else {
-        start(state, ports).await?
+        start(state, setup).await?
     };
     let report = demo::run(&lab).await;
     match json {

@@ -3,13 +3,10 @@
 //! A step is `pass` or `fail` only when it was really done against the running services; what the
 //! lab cannot do yet is `later`, and the demo as a whole does not pass.
 
+use crate::parties;
 use crate::supervisor::Lab;
-use crate::topology::PortName;
-use mc_client::keys::{KmsClient, KmsConfig};
-use mc_client::login::{Login, LoginConfig, PTT_SCOPES, Session};
-use mc_ids::KmsUri;
-use mc_runtime::config::Secret;
-use mc_runtime::http::ClientConfig;
+use mc_client::keys::KmsClient;
+use mc_client::login::{Login, Session};
 use mc_runtime::trace::Tracer;
 use mc_runtime::{SharedClock, SystemClock};
 use serde::Serialize;
@@ -150,16 +147,8 @@ async fn authorise(lab: &Lab) -> Result<String, Failure> {
 /// # Errors
 /// What kept the user from a token, with the clause.
 pub async fn log_in(lab: &Lab, user: &str, clock: SharedClock) -> anyhow::Result<Session> {
-    let config = LoginConfig {
-        issuer: format!("https://{}", lab.addresses().of(PortName::Idms)),
-        client_id: "mcptt_client".to_owned(),
-        client_secret: None,
-        redirect_uri: "http://127.0.0.1/callback".to_owned(),
-        username: user.to_owned(),
-        password: Secret::new(lab.state().password()?),
-        scopes: PTT_SCOPES.map(str::to_owned).to_vec(),
-    };
-    Ok(Login::discover(config, http(lab), clock)
+    let config = parties::login_config(lab, user)?;
+    Ok(Login::discover(config, parties::http_config(lab), clock)
         .await?
         .log_in()
         .await?)
@@ -170,22 +159,9 @@ pub async fn log_in(lab: &Lab, user: &str, clock: SharedClock) -> anyhow::Result
 /// # Errors
 /// When the lab's certificate cannot be read.
 pub fn kms_client(lab: &Lab, clock: SharedClock) -> anyhow::Result<KmsClient> {
-    let config = KmsConfig {
-        url: format!("https://{}", lab.addresses().of(PortName::Kms)),
-        kms_uri: KmsUri::new("kms.mc.example")?,
-        client_id: None,
-        device_id: None,
-    };
-    let http = mc_runtime::http::client(&http(lab))?;
+    let config = parties::kms_config(lab)?;
+    let http = mc_runtime::http::client(&parties::http_config(lab))?;
     Ok(KmsClient::new(config, http, clock, Tracer::off(), "mcbox"))
-}
-
-fn http(lab: &Lab) -> ClientConfig {
-    let ca = Some(lab.state().file("certificates", "ca.pem"));
-    ClientConfig {
-        ca,
-        ..ClientConfig::default()
-    }
 }
 
 /// The report as a table for a terminal.

@@ -1,5 +1,6 @@
 //! The state directory: everything a lab writes is below it.
 
+use crate::supervisor::Setup;
 use crate::topology::Addresses;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -50,8 +51,21 @@ pub struct ProcessRecord {
 pub struct LabRecord {
     /// Where the services listen.
     pub addresses: Addresses,
+    /// Whether keys are exported.
+    pub lab_keys: bool,
     /// The processes, in start order.
     pub processes: Vec<ProcessRecord>,
+}
+
+impl LabRecord {
+    /// What the lab was started with.
+    #[must_use]
+    pub fn setup(&self) -> Setup {
+        Setup {
+            addresses: self.addresses.clone(),
+            lab_keys: self.lab_keys,
+        }
+    }
 }
 
 /// Paths of one state directory.
@@ -258,6 +272,7 @@ mod tests {
         assert_eq!(state.record().unwrap(), None);
         let record = LabRecord {
             addresses: Addresses::default(),
+            lab_keys: false,
             processes: Vec::new(),
         };
         state.keep_record(&record).unwrap();

@@ -81,11 +81,20 @@ pub enum StartError {
     Client(String),
 }
 
+/// What the person who starts a lab decides.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// Where the services listen.
+    pub addresses: Addresses,
+    /// Whether keys are exported, so that captures can be decrypted. For closed labs only.
+    pub lab_keys: bool,
+}
+
 /// A lab whose processes this process started. Dropping it stops them.
 #[derive(Debug)]
 pub struct Lab {
     state: StateDir,
-    addresses: Addresses,
+    setup: Setup,
     client: reqwest::Client,
     children: Vec<(Service, Child, PathBuf)>,
 }
@@ -98,7 +107,7 @@ impl Lab {
     /// See [`StartError`]; what had been started is stopped again.
     pub async fn start(
         state: StateDir,
-        addresses: Addresses,
+        setup: Setup,
         binaries: &Path,
         mut progress: impl FnMut(&str),
     ) -> Result<Self, StartError> {
@@ -107,10 +116,10 @@ impl Lab {
         let certificates = Certificates::ensure(&state, &[])?;
         let client =
             health::client(&certificates.ca).map_err(|e| StartError::Client(e.to_string()))?;
-        configure(&state, &addresses, &certificates)?;
+        configure(&state, &setup, &certificates)?;
         let mut lab = Self {
             state,
-            addresses,
+            setup,
             client,
             children: Vec::new(),
         };
@@ -132,12 +141,12 @@ impl Lab {
     /// # Errors
     /// When nothing was prepared here.
     pub fn attach(state: StateDir) -> Result<Self, StartError> {
-        let addresses = state.record()?.ok_or(StartError::NotPrepared)?.addresses;
+        let record = state.record()?.ok_or(StartError::NotPrepared)?;
         let ca = state.file("certificates", "ca.pem");
         let client = health::client(&ca).map_err(|e| StartError::Client(e.to_string()))?;
         Ok(Self {
             state,
-            addresses,
+            setup: record.setup(),
             client,
             children: Vec::new(),
         })
@@ -176,7 +185,8 @@ impl Lab {
         };
         let processes = self.children.iter().map(record).collect();
         self.state.keep_record(&LabRecord {
-            addresses: self.addresses.clone(),
+            addresses: self.setup.addresses.clone(),
+            lab_keys: self.setup.lab_keys,
             processes,
         })
     }
@@ -190,7 +200,7 @@ impl Lab {
             log: log.clone(),
         };
         loop {
-            let health = health::ask(&self.client, service, &self.addresses).await;
+            let health = health::ask(&self.client, service, self.addresses()).await;
             if health.is_ready() {
                 return Ok(());
             }
@@ -211,13 +221,19 @@ impl Lab {
 
     /// How each service is now.
     pub async fn health(&self) -> Vec<Health> {
-        all_health(&self.client, &self.addresses).await
+        all_health(&self.client, self.addresses()).await
     }
 
     /// Where the services listen.
     #[must_use]
     pub const fn addresses(&self) -> &Addresses {
-        &self.addresses
+        &self.setup.addresses
+    }
+
+    /// Whether keys are exported.
+    #[must_use]
+    pub const fn lab_keys(&self) -> bool {
+        self.setup.lab_keys
     }
 
     /// The state directory.
@@ -251,7 +267,8 @@ impl Drop for Lab {
 ///
 /// # Errors
 /// [`StartError`] when an address is missing or a file cannot be written.
-pub fn prepare(state: &StateDir, addresses: &Addresses) -> Result<(), StartError> {
+pub fn prepare(state: &StateDir, setup: &Setup) -> Result<(), StartError> {
+    let addresses = &setup.addresses;
     for (name, _) in PortName::ALL {
         if !addresses.iter().any(|(given, _)| given == *name) {
             return Err(StartError::NoAddress(name.name()));
@@ -262,9 +279,10 @@ pub fn prepare(state: &StateDir, addresses: &Addresses) -> Result<(), StartError
     hosts.dedup();
     let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
     let certificates = Certificates::ensure(state, &hosts)?;
-    configure(state, addresses, &certificates)?;
+    configure(state, setup, &certificates)?;
     state.keep_record(&LabRecord {
         addresses: addresses.clone(),
+        lab_keys: setup.lab_keys,
         processes: Vec::new(),
     })?;
     Ok(())
@@ -310,11 +328,11 @@ fn refuse_second(state: &StateDir) -> Result<(), StartError> {
 
 fn configure(
     state: &StateDir,
-    addresses: &Addresses,
+    setup: &Setup,
     certificates: &Certificates,
 ) -> Result<(), StartError> {
     for service in SERVICES {
-        let values = values(state, addresses, certificates, service)?;
+        let values = values(state, setup, certificates, service)?;
         let error = |source| StartError::Template {
             service: service.name,
             source,
@@ -327,15 +345,16 @@ fn configure(
 
 fn values(
     state: &StateDir,
-    addresses: &Addresses,
+    setup: &Setup,
     certificates: &Certificates,
     service: &Service,
 ) -> Result<BTreeMap<String, String>, StateError> {
     let text = |path: &Path| path.display().to_string();
-    let mut values: BTreeMap<String, String> = addresses
-        .iter()
-        .map(|(name, address)| (name.name().to_owned(), address.to_string()))
-        .collect();
+    let mut values = BTreeMap::new();
+    for (name, address) in setup.addresses.iter() {
+        values.insert(name.name().to_owned(), address.to_string());
+        values.insert(format!("{}-ip", name.name()), address.ip().to_string());
+    }
     values.insert("ca".to_owned(), text(&certificates.ca));
     values.insert("cert".to_owned(), text(&certificates.server));
     values.insert("key".to_owned(), text(&certificates.server_key));
@@ -343,5 +362,6 @@ fn values(
     values.insert("secrets".to_owned(), text(&state.root().join("secrets")));
     values.insert("logs".to_owned(), text(&state.root().join("logs")));
     values.insert("password".to_owned(), state.password()?);
+    values.insert("lab_keys".to_owned(), setup.lab_keys.to_string());
     Ok(values)
 }

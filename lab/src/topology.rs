@@ -19,6 +19,12 @@ pub struct Service {
 /// The services in the order they start.
 pub const SERVICES: &[Service] = &[
     Service {
+        name: "web-ui",
+        health: PortName::Console,
+        tls: false,
+        template: include_str!("../../deploy/lab/web-ui.toml"),
+    },
+    Service {
         name: "idms",
         health: PortName::Idms,
         tls: true,
@@ -29,6 +35,18 @@ pub const SERVICES: &[Service] = &[
         health: PortName::Kms,
         tls: true,
         template: include_str!("../../deploy/lab/kms.toml"),
+    },
+    Service {
+        name: "mcptt-server",
+        health: PortName::McpttServer,
+        tls: true,
+        template: include_str!("../../deploy/lab/mcptt-server.toml"),
+    },
+    Service {
+        name: "gms",
+        health: PortName::Gms,
+        tls: true,
+        template: include_str!("../../deploy/lab/gms.toml"),
     },
     Service {
         name: "lmr-sim",
@@ -46,10 +64,28 @@ pub enum PortName {
     Idms,
     /// Key management server, HTTPS.
     Kms,
+    /// Group management server, HTTPS (XCAP).
+    Gms,
+    /// Group management server, SIP.
+    GmsSip,
+    /// MCPTT server, HTTPS for health and status.
+    McpttServer,
+    /// MCPTT server, SIP over UDP and TCP.
+    McpttSip,
+    /// Security gateway, HTTPS for health and status.
+    Segy,
+    /// Security gateway, SIP towards the radio network.
+    SegySip,
     /// Radio network, API for radios and people, HTTP.
     LmrSim,
     /// Radio network, SIP of the analogue channels.
     LmrSip,
+    /// Console, HTTP.
+    Console,
+    /// Console, trace events by HEP3 over UDP.
+    ConsoleHep,
+    /// Lab runner, the console's buttons, HTTP.
+    LabControl,
 }
 
 impl PortName {
@@ -57,18 +93,36 @@ impl PortName {
     pub const ALL: &[(Self, u16)] = &[
         (Self::Idms, 8441),
         (Self::Kms, 8442),
+        (Self::Gms, 8443),
+        (Self::GmsSip, 5064),
+        (Self::McpttServer, 8444),
+        (Self::McpttSip, 5060),
+        (Self::Segy, 8445),
+        (Self::SegySip, 5062),
         (Self::LmrSim, 8446),
         (Self::LmrSip, 5070),
+        (Self::Console, 8080),
+        (Self::ConsoleHep, 9060),
+        (Self::LabControl, 8448),
     ];
 
-    /// Name in templates (`{{idms}}` is the address) and reports.
+    /// Name in templates (`{{idms}}` is the address, `{{idms-ip}}` without the port) and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Idms => "idms",
             Self::Kms => "kms",
+            Self::Gms => "gms",
+            Self::GmsSip => "gms-sip",
+            Self::McpttServer => "mcptt-server",
+            Self::McpttSip => "mcptt-sip",
+            Self::Segy => "segy",
+            Self::SegySip => "segy-sip",
             Self::LmrSim => "lmr-sim",
             Self::LmrSip => "lmr-sip",
+            Self::Console => "console",
+            Self::ConsoleHep => "console-hep",
+            Self::LabControl => "lab-control",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use lab::demo::{self, Verdict, kms_client, log_in};
 use lab::state::StateDir;
-use lab::supervisor::Lab;
+use lab::supervisor::{Lab, Setup};
 use lab::topology::Addresses;
 use mc_client::keys::{KeyRing, KeysError};
 use mc_ids::annex_f::guk_id;
@@ -22,9 +22,11 @@ fn binaries() -> PathBuf {
 
 async fn start(dir: &tempfile::TempDir) -> Lab {
     let state = StateDir::open(&dir.path().join("lab")).unwrap();
-    Lab::start(state, Addresses::free().unwrap(), &binaries(), |_| ())
-        .await
-        .unwrap()
+    let setup = Setup {
+        addresses: Addresses::free().unwrap(),
+        lab_keys: true,
+    };
+    Lab::start(state, setup, &binaries(), |_| ()).await.unwrap()
 }
 
 async fn keys_of(lab: &Lab, user: &str, clock: &SharedClock) -> KeyRing {

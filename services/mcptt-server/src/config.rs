@@ -13,6 +13,8 @@ use mc_runtime::service::ServiceConfig;
 use mc_runtime::sip::SipConfig;
 use serde::Deserialize;
 
+use crate::media_plane::MediaConfig;
+
 /// Everything the server is told; unknown fields are refused.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +55,9 @@ pub struct Config {
     /// Calls.
     #[serde(default)]
     pub calls: CallConfig,
+    /// Ports, limits and floor timers of the media plane.
+    #[serde(default)]
+    pub media: MediaConfig,
 }
 
 impl ServiceConfig for Config {

@@ -40,24 +40,16 @@ pub use server::{Parts, Server};
 use authorisation::Authoriser;
 use groups::XcapGroups;
 use keys::{OwnToken, ServerKeys, SharedKeys};
-use media_plane::{MediaEvent, MediaPlane};
+use media_plane::MediaDistribution;
 
 /// Name of this node in traces.
 const NODE: &str = "mcptt-server";
-
-/// Makes the media plane; its events go into the channel.
-pub type MakeMediaPlane =
-    fn(&Config, Tracer, mpsc::UnboundedSender<MediaEvent>) -> Arc<dyn MediaPlane>;
 
 /// Runs the server until the context stops it.
 ///
 /// # Errors
 /// Configuration, store or sockets that cannot be used. Servers it needs are waited for.
-pub async fn run_with(
-    config: Config,
-    context: Context,
-    make_media: MakeMediaPlane,
-) -> anyhow::Result<()> {
+pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(mikey_sakke::self_test).await??;
     let tracer = Tracer::start(NODE, &config.trace).map_err(ServerError::Trace)?;
     let store = store::Store::open(&config.database_url).await?;
@@ -106,7 +98,7 @@ pub async fn run_with(
     })?;
     tracing::info!(address = %endpoint.local_address(), "listening for SIP");
     let (events, media_events) = mpsc::unbounded_channel();
-    let media = make_media(&config, tracer.clone(), events);
+    let media = Arc::new(MediaDistribution::new(config.media, tracer.clone(), events));
     let authoriser = Authoriser {
         tokens: verifier,
         csk: Arc::new(SharedKeys(server_keys)),

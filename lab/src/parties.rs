@@ -1,0 +1,277 @@
+//! The MC clients the lab runs itself: one for each user it needs, made of `mc_client`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mc_client::keys::KmsConfig;
+use mc_client::login::{LoginConfig, PTT_SCOPES};
+use mc_client::{
+    ClientConfig, ClientError, ClientEvent, GmsConfig, McClient, ServerIdentities, SipLink, Step,
+    StepFailure,
+};
+use mc_ids::{GroupId, KmsUri};
+use mc_runtime::config::Secret;
+use mc_runtime::http;
+use mc_runtime::sip::SipConfig;
+use mc_runtime::trace::{TraceConfig, Tracer};
+use mc_runtime::{Clock as _, SystemClock};
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+use crate::state::StateError;
+use crate::supervisor::Lab;
+use crate::topology::PortName;
+
+/// Events a follower may lag behind: twenty seconds of speech.
+const FOLLOWED: usize = 2048;
+
+/// Why a party is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum PartyError {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Its client cannot start.
+    #[error("client of {user}: {source}")]
+    Client {
+        /// Login name.
+        user: String,
+        /// The client's reason.
+        source: ClientError,
+    },
+    /// A built-in name is none: a mistake in the lab itself.
+    #[error("{0}")]
+    Name(String),
+    /// The trace file cannot be opened.
+    #[error("trace: {0}")]
+    Trace(std::io::Error),
+}
+
+/// Something that happened at a party, and when (Unix time in microseconds).
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// When.
+    pub at_us: u64,
+    /// What.
+    pub event: ClientEvent,
+}
+
+/// One MC client with everything it has told so far.
+#[derive(Debug)]
+pub struct Party {
+    /// Login name.
+    pub user: String,
+    /// The client.
+    pub client: McClient,
+    /// Traces of this client.
+    pub tracer: Tracer,
+    heard: broadcast::Sender<Heard>,
+    steps: Arc<Mutex<Steps>>,
+    follower: JoinHandle<()>,
+}
+
+/// How far a client has come.
+#[derive(Debug, Clone, Default)]
+pub struct Steps {
+    /// Each step's latest outcome.
+    pub outcome: BTreeMap<Step, Result<(), StepFailure>>,
+    /// Whether it can make and take calls.
+    pub ready: bool,
+}
+
+impl Party {
+    /// Starts the client of a user in a lab.
+    ///
+    /// # Errors
+    /// [`PartyError`]; servers that are not there yet are waited for.
+    pub async fn start(lab: &Lab, user: &str, groups: &[&str]) -> Result<Self, PartyError> {
+        let config = client_config(lab, user, groups)?;
+        let trace = TraceConfig {
+            hep: vec![lab.addresses().of(PortName::ConsoleHep)],
+            lines: Some(lab.state().file("logs", "trace.jsonl")),
+            lab_keys: lab.lab_keys(),
+            key_log: Some(lab.state().file("logs", "keys.jsonl")),
+            ..TraceConfig::default()
+        };
+        let tracer = Tracer::start(user, &trace).map_err(PartyError::Trace)?;
+        let clock = SystemClock::shared();
+        let started = McClient::start(config, clock, tracer.clone()).await;
+        let (client, mut events) = started.map_err(|source| PartyError::Client {
+            user: user.to_owned(),
+            source,
+        })?;
+        let (heard, steps) = (broadcast::Sender::new(FOLLOWED), Arc::default());
+        let (sender, followed) = (heard.clone(), Arc::<Mutex<Steps>>::clone(&steps));
+        let follower = tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                note(&followed, &event);
+                // Nobody has to listen.
+                let at_us = now_us();
+                let _unheard = sender.send(Heard { at_us, event });
+            }
+        });
+        Ok(Self {
+            user: user.to_owned(),
+            client,
+            tracer,
+            heard,
+            steps,
+            follower,
+        })
+    }
+
+    /// Everything that happens from now on.
+    #[must_use]
+    pub fn follow(&self) -> broadcast::Receiver<Heard> {
+        self.heard.subscribe()
+    }
+
+    /// How far the client is.
+    #[must_use]
+    pub fn steps(&self) -> Steps {
+        self.steps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Waits until the client can call and be called.
+    ///
+    /// # Errors
+    /// The steps that have not passed when the patience ends.
+    pub async fn until_ready(&self, patience: Duration) -> Result<(), Steps> {
+        let mut heard = self.follow();
+        let ready = async {
+            while !self.steps().ready {
+                // A lagging follower sees the state at the next turn.
+                if matches!(heard.recv().await, Err(broadcast::error::RecvError::Closed)) {
+                    return;
+                }
+            }
+        };
+        let _elapsed = tokio::time::timeout(patience, ready).await;
+        let steps = self.steps();
+        if steps.ready { Ok(()) } else { Err(steps) }
+    }
+
+    /// Leaves all calls, deregisters and stops.
+    pub async fn stop(self) {
+        self.client.stop().await;
+        // The client has ended, so there is no event left.
+        let _ended = self.follower.await;
+        self.tracer.flush().await;
+    }
+}
+
+/// Unix time in microseconds.
+#[must_use]
+pub fn now_us() -> u64 {
+    u64::try_from(SystemClock.unix().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn note(steps: &Mutex<Steps>, event: &ClientEvent) {
+    let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "everything else is about calls"
+    )]
+    match event {
+        ClientEvent::StepPassed(step) => {
+            steps.outcome.insert(*step, Ok(()));
+        }
+        ClientEvent::StepFailed(step, failure) => {
+            steps.outcome.insert(*step, Err(failure.clone()));
+        }
+        ClientEvent::Ready => steps.ready = true,
+        ClientEvent::Disconnected { .. } | ClientEvent::Stopped => steps.ready = false,
+        _ => {}
+    }
+}
+
+/// The configuration of a user's client: what `mcbox client` runs and a foreign client needs.
+///
+/// # Errors
+/// When the lab's password cannot be read.
+pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientConfig, PartyError> {
+    let name = |error: &dyn std::fmt::Display| PartyError::Name(error.to_string());
+    let groups: Result<Vec<GroupId>, _> = groups.iter().map(|group| group.parse()).collect();
+    let local = local_address(lab.addresses().of(PortName::McpttSip).ip());
+    Ok(ClientConfig {
+        node: user.to_owned(),
+        state_dir: lab.state().file("data", &format!("client-{user}")),
+        login: login_config(lab, user)?,
+        kms: kms_config(lab)?,
+        http: http_config(lab),
+        sip: SipLink {
+            server: format!(
+                "sip:{};transport=tcp",
+                lab.addresses().of(PortName::McpttSip)
+            ),
+            impu: format!("sip:{user}@ims.mc.example"),
+            endpoint: SipConfig {
+                bind: (local, 0).into(),
+                ..SipConfig::default()
+            },
+            registration_s: 600,
+        },
+        servers: ServerIdentities::default(),
+        gms: GmsConfig {
+            xcap_root: format!("https://{}", lab.addresses().of(PortName::Gms)),
+        },
+        groups: groups.map_err(|error| name(&error))?,
+        client_id: None,
+        media_address: local,
+        encrypt_info: true,
+        gmk_wait_s: 20,
+    })
+}
+
+/// The address of this machine that faces a service.
+fn local_address(service: IpAddr) -> IpAddr {
+    let facing = || {
+        let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+        socket.connect((service, 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    facing().unwrap_or(service)
+}
+
+/// How a user of the lab logs in.
+///
+/// # Errors
+/// When the lab's password cannot be read.
+pub fn login_config(lab: &Lab, user: &str) -> Result<LoginConfig, StateError> {
+    Ok(LoginConfig {
+        issuer: format!("https://{}", lab.addresses().of(PortName::Idms)),
+        client_id: "mcptt_client".to_owned(),
+        client_secret: None,
+        redirect_uri: "http://127.0.0.1/callback".to_owned(),
+        username: user.to_owned(),
+        password: Secret::new(lab.state().password()?),
+        scopes: PTT_SCOPES.map(str::to_owned).to_vec(),
+    })
+}
+
+/// Where the lab's KMS is.
+///
+/// # Errors
+/// Never: the name is valid.
+pub fn kms_config(lab: &Lab) -> Result<KmsConfig, PartyError> {
+    Ok(KmsConfig {
+        url: format!("https://{}", lab.addresses().of(PortName::Kms)),
+        kms_uri: KmsUri::new("kms.mc.example").map_err(|e| PartyError::Name(e.to_string()))?,
+        client_id: None,
+        device_id: None,
+    })
+}
+
+/// HTTPS with the lab's certificate.
+#[must_use]
+pub fn http_config(lab: &Lab) -> http::ClientConfig {
+    http::ClientConfig {
+        ca: Some(lab.state().file("certificates", "ca.pem")),
+        ..http::ClientConfig::default()
+    }
+}

@@ -1,0 +1,194 @@
+//! The radios of the lab, worked through the API of `lmr-sim`.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// How long the radio network may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a talk is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Why a radio did not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum RadioError {
+    /// The radio network does not answer.
+    #[error("lmr-sim: {0}")]
+    Unreachable(String),
+    /// It refuses.
+    #[error("lmr-sim: {0}: {1}")]
+    Refused(StatusCode, String),
+    /// A recording is no 16 bit mono WAV.
+    #[error("lmr-sim: recording: {0}")]
+    Recording(String),
+}
+
+/// A talk of a radio.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Talk {
+    /// Number.
+    pub id: u64,
+    /// `talking`, `done` or `denied`.
+    pub state: String,
+    /// Unix time of the press in microseconds.
+    pub pressed_us: u64,
+    /// Unix time of the first sample in microseconds.
+    pub first_sample_us: u64,
+}
+
+/// What a radio's loudspeaker played.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// Unix time of the first sample in microseconds.
+    pub first_sample_us: u64,
+    /// 16 bit samples at 8 kHz.
+    pub samples: Vec<i16>,
+}
+
+/// The radio network's API.
+#[derive(Debug, Clone)]
+pub struct Radios {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Radios {
+    /// The API at an address (`127.0.0.1:8446`).
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn at(address: std::net::SocketAddr) -> Result<Self, RadioError> {
+        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
+        let http = http
+            .build()
+            .map_err(|e| RadioError::Unreachable(e.to_string()))?;
+        Ok(Self {
+            base: format!("http://{address}/api"),
+            http,
+        })
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<reqwest::Response, RadioError> {
+        let unreachable = |e: reqwest::Error| RadioError::Unreachable(e.without_url().to_string());
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if body.first() == Some(&b'{') {
+            request = request.header("content-type", "application/json");
+        }
+        let response = request.body(body).send().await.map_err(unreachable)?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let text = response.text().await.unwrap_or_default();
+        Err(RadioError::Refused(status, text))
+    }
+
+    async fn json<T: serde::de::DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, RadioError> {
+        let response = self.ask(method, path, body).await?;
+        let answer = response.json().await;
+        answer.map_err(|e| RadioError::Unreachable(e.without_url().to_string()))
+    }
+
+    /// Presses a radio's key and plays a WAV; releases it at its end.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn talk(&self, unit: &str, wav: Vec<u8>) -> Result<Talk, RadioError> {
+        self.json(Method::POST, &format!("/units/{unit}/ptt"), wav)
+            .await
+    }
+
+    /// Waits until a talk has ended.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn until_ended(&self, talk: u64) -> Result<Talk, RadioError> {
+        loop {
+            let talk: Talk = self
+                .json(Method::GET, &format!("/talks/{talk}"), Vec::new())
+                .await?;
+            if talk.state != "talking" {
+                return Ok(talk);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Releases a radio's key.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn release(&self, unit: &str) -> Result<(), RadioError> {
+        let path = format!("/units/{unit}/ptt");
+        self.ask(Method::DELETE, &path, Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Tunes a radio to a talkgroup, or to none.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn tune(&self, unit: &str, talkgroup: Option<u32>) -> Result<(), RadioError> {
+        let body = json!({ "talkgroup": talkgroup }).to_string().into_bytes();
+        let path = format!("/units/{unit}/affiliate");
+        self.ask(Method::POST, &path, body).await?;
+        Ok(())
+    }
+
+    /// Starts to record what a radio plays.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn record(&self, unit: &str) -> Result<(), RadioError> {
+        let path = format!("/units/{unit}/record");
+        self.ask(Method::POST, &path, Vec::new()).await?;
+        Ok(())
+    }
+
+    /// What a radio has played since [`Self::record`]; `None` when it played nothing.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn recording(&self, unit: &str) -> Result<Option<Recording>, RadioError> {
+        let path = format!("/units/{unit}/recording.wav");
+        let response = match self.ask(Method::GET, &path, Vec::new()).await {
+            Ok(response) => response,
+            Err(RadioError::Refused(StatusCode::NOT_FOUND | StatusCode::CONFLICT, _)) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let bad = |detail: String| RadioError::Recording(detail);
+        let first = response.headers().get("x-first-sample-us");
+        let first_sample_us = first
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .ok_or_else(|| bad("no x-first-sample-us".to_owned()))?;
+        let octets = response.bytes().await.map_err(|e| bad(e.to_string()))?;
+        let reader = hound::WavReader::new(&*octets).map_err(|e| bad(e.to_string()))?;
+        let samples: Result<Vec<i16>, _> = reader.into_samples().collect();
+        Ok(Some(Recording {
+            first_sample_us,
+            samples: samples.map_err(|e| bad(e.to_string()))?,
+        }))
+    }
+
+    /// Everything the network says of itself.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn status(&self) -> Result<Value, RadioError> {
+        self.json(Method::GET, "/status", Vec::new()).await
+    }
+}
