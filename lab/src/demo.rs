@@ -3,12 +3,9 @@
 //! A step is `pass` or `fail` only when it was really done against the running services; what the
 //! lab cannot do yet is `later`, and the demo as a whole does not pass.
 
-use crate::parties;
+use crate::parties::{kms_client, log_in};
 use crate::supervisor::Lab;
-use mc_client::keys::KmsClient;
-use mc_client::login::{Login, Session};
-use mc_runtime::trace::Tracer;
-use mc_runtime::{SharedClock, SystemClock};
+use mc_runtime::SystemClock;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -140,28 +137,6 @@ async fn authorise(lab: &Lab) -> Result<String, Failure> {
         "{user} has a token and {} validated key set(s)",
         ring.keys().len()
     ))
-}
-
-/// Logs a user of the lab in.
-///
-/// # Errors
-/// What kept the user from a token, with the clause.
-pub async fn log_in(lab: &Lab, user: &str, clock: SharedClock) -> anyhow::Result<Session> {
-    let config = parties::login_config(lab, user)?;
-    Ok(Login::discover(config, parties::http_config(lab), clock)
-        .await?
-        .log_in()
-        .await?)
-}
-
-/// A client of the lab's KMS.
-///
-/// # Errors
-/// When the lab's certificate cannot be read.
-pub fn kms_client(lab: &Lab, clock: SharedClock) -> anyhow::Result<KmsClient> {
-    let config = parties::kms_config(lab)?;
-    let http = mc_runtime::http::client(&parties::http_config(lab))?;
-    Ok(KmsClient::new(config, http, clock, Tracer::off(), "mcbox"))
 }
 
 /// The report as a table for a terminal.

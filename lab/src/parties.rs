@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mc_client::keys::KmsConfig;
-use mc_client::login::{LoginConfig, PTT_SCOPES};
+use mc_client::keys::{KmsClient, KmsConfig};
+use mc_client::login::{Login, LoginConfig, PTT_SCOPES, Session};
 use mc_client::{
     ClientConfig, ClientError, ClientEvent, GmsConfig, McClient, ServerIdentities, SipLink, Step,
     StepFailure,
@@ -16,7 +16,7 @@ use mc_runtime::config::Secret;
 use mc_runtime::http;
 use mc_runtime::sip::SipConfig;
 use mc_runtime::trace::{TraceConfig, Tracer};
-use mc_runtime::{Clock as _, SystemClock};
+use mc_runtime::{Clock as _, SharedClock, SystemClock};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
@@ -274,4 +274,29 @@ pub fn http_config(lab: &Lab) -> http::ClientConfig {
         ca: Some(lab.state().file("certificates", "ca.pem")),
         ..http::ClientConfig::default()
     }
+}
+
+/// Logs a user of the lab in.
+///
+/// # Errors
+/// What kept the user from a token, with the clause.
+pub async fn log_in(lab: &Lab, user: &str, clock: SharedClock) -> anyhow::Result<Session> {
+    let config = login_config(lab, user)?;
+    let login = Login::discover(config, http_config(lab), clock).await?;
+    Ok(login.log_in().await?)
+}
+
+/// A client of the lab's KMS.
+///
+/// # Errors
+/// When the lab's certificate cannot be read.
+pub fn kms_client(lab: &Lab, clock: SharedClock) -> anyhow::Result<KmsClient> {
+    let http = http::client(&http_config(lab))?;
+    Ok(KmsClient::new(
+        kms_config(lab)?,
+        http,
+        clock,
+        Tracer::off(),
+        "mcbox",
+    ))
 }

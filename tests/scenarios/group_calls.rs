@@ -1,62 +1,12 @@
-//! Group calls inside the MC domain: two clients, real keys, real speech, every service a process.
-
-#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
+//! Group calls inside the MC domain.
 
 use std::time::Duration;
 
-use lab::parties::{Heard, Party};
-use lab::state::StateDir;
-use lab::supervisor::{Lab, Setup};
-use lab::topology::Addresses;
 use mc_client::{ClientEvent, SpeechFrame};
 use mc_ids::GroupId;
-use tokio::sync::broadcast;
+use testkit::{libsrtp, tshark};
 
-const GROUP: &str = "sip:fireground-1@mc.example";
-const PATIENCE: Duration = Duration::from_secs(30);
-
-async fn start(dir: &tempfile::TempDir) -> Lab {
-    let state = StateDir::open(&dir.path().join("lab")).unwrap();
-    let setup = Setup {
-        addresses: Addresses::free().unwrap(),
-        lab_keys: true,
-    };
-    let test = std::env::current_exe().unwrap();
-    let binaries = test.parent().unwrap().parent().unwrap();
-    Lab::start(state, setup, binaries, |_| ()).await.unwrap()
-}
-
-async fn ready(lab: &Lab, user: &str) -> Party {
-    let party = Party::start(lab, user, &[GROUP]).await.unwrap();
-    if let Err(steps) = party.until_ready(PATIENCE).await {
-        panic!("{user} is not ready: {steps:#?}");
-    }
-    party
-}
-
-/// The first event that is wanted; all before it are shown when it does not come.
-async fn until<T>(
-    heard: &mut broadcast::Receiver<Heard>,
-    what: &str,
-    wanted: impl Fn(&ClientEvent) -> Option<T>,
-) -> T {
-    let mut others = Vec::new();
-    let found = async {
-        loop {
-            let Heard { event, .. } = heard.recv().await.unwrap();
-            if let Some(found) = wanted(&event) {
-                return found;
-            }
-            if !matches!(event, ClientEvent::Speech(_)) {
-                others.push(event);
-            }
-        }
-    };
-    match tokio::time::timeout(PATIENCE, found).await {
-        Ok(found) => found,
-        Err(_) => panic!("no {what}; instead {others:#?}"),
-    }
-}
+use crate::support::{GROUP, ready, recording, start, until};
 
 #[tokio::test]
 async fn alice_speaks_and_bob_hears_her() {
@@ -101,4 +51,21 @@ async fn alice_speaks_and_bob_hears_her() {
     alice.client.hang_up(&group).await.unwrap();
     alice.stop().await;
     bob.stop().await;
+
+    // The same call, as software of others sees it.
+    let run = recording(lab);
+    assert!(tshark::check_sip(&run).unwrap() > 20);
+    let mikey = tshark::check_mikey(&run).unwrap();
+    let carriers: Vec<_> = mikey.iter().map(|seen| seen.carrier.as_str()).collect();
+    assert!(carriers.contains(&"REGISTER"), "CSK: {carriers:?}");
+    assert!(carriers.contains(&"MESSAGE"), "GMK: {carriers:?}");
+    let floor = tshark::check_floor(&run).unwrap();
+    for subtype in [1, 2, 4, 5] {
+        assert!(
+            floor.contains(&subtype) || floor.contains(&(subtype + 16)),
+            "{floor:?}"
+        );
+    }
+    let opened = libsrtp::check_media(&run).unwrap();
+    assert!(opened.media >= 50 && opened.floor >= 4, "{opened:?}");
 }

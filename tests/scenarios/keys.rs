@@ -1,33 +1,14 @@
 //! Steps T and K against the real services as processes: users log in, get keys, and use them.
 
-#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
-
-use std::path::PathBuf;
-
-use lab::demo::{self, Verdict, kms_client, log_in};
-use lab::state::StateDir;
-use lab::supervisor::{Lab, Setup};
-use lab::topology::Addresses;
+use lab::parties::{kms_client, log_in};
+use lab::supervisor::Lab;
 use mc_client::keys::{KeyRing, KeysError};
 use mc_ids::annex_f::guk_id;
 use mc_ids::{Gmk, GmkId};
 use mc_runtime::{SharedClock, SystemClock};
 use mikey::{DistributedKey, Distribution, ReplayCache, Unverified, VerifyPolicy};
 
-/// The services' binaries, which `make test` builds beside the tests.
-fn binaries() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().unwrap().parent().unwrap().to_owned()
-}
-
-async fn start(dir: &tempfile::TempDir) -> Lab {
-    let state = StateDir::open(&dir.path().join("lab")).unwrap();
-    let setup = Setup {
-        addresses: Addresses::free().unwrap(),
-        lab_keys: true,
-    };
-    Lab::start(state, setup, &binaries(), |_| ()).await.unwrap()
-}
+use crate::support::start;
 
 async fn keys_of(lab: &Lab, user: &str, clock: &SharedClock) -> KeyRing {
     let session = log_in(lab, user, clock.clone()).await.unwrap();
@@ -106,26 +87,4 @@ async fn nobody_gets_keys_of_another_user() {
         "the refusal left the service as it was: {own:?}"
     );
     assert!(lab.health().await.iter().all(lab::health::Health::is_ready));
-}
-
-#[tokio::test]
-async fn the_demo_says_what_it_did_and_what_it_cannot_do_yet() {
-    let dir = tempfile::tempdir().unwrap();
-    let lab = start(&dir).await;
-    let report = demo::run(&lab).await;
-    for call in &report.calls {
-        let of = |step| call.steps[step];
-        assert_eq!(
-            (of("T"), of("K")),
-            (Verdict::Pass, Verdict::Pass),
-            "{}",
-            call.detail
-        );
-        assert_eq!((of("G"), of("C")), (Verdict::Later, Verdict::Later));
-    }
-    assert_eq!(
-        report.verdict,
-        Verdict::Fail,
-        "a demo without calls has not passed"
-    );
 }

@@ -1,0 +1,15 @@
+//! End-to-end scenarios: every service a process of its own, real keys, real speech.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a step that fails fails the test"
+)]
+
+#[path = "scenarios/support.rs"]
+mod support;
+
+#[path = "scenarios/group_calls.rs"]
+mod group_calls;
+#[path = "scenarios/keys.rs"]
+mod keys;
