@@ -2,12 +2,12 @@
 # package to update. docker-compose.yml starts one service of it per container.
 #
 #   docker build -t mcbox .
-#   docker build -t mcbox --build-arg BUILDER=registry.example/rust:1.95 .   # another builder image
+#   docker build -t mcbox --build-arg BUILDER=my-rust:1.95 .   # another builder image
 #
 # Machines that reach no image registry build the binaries first and take
 # deploy/containers/Dockerfile.prebuilt (that is what `make e2e-docker` does).
 
-ARG BUILDER=docker.io/library/rust:1.95.0-slim-bookworm
+ARG BUILDER=rust:1.95.0-slim-bookworm
 
 FROM ${BUILDER} AS build
 # The C parts are SQLite and ring.

@@ -1,5 +1,7 @@
 //! `mcbox doctor`: what would keep the lab from starting, each with its cure.
 
+mod agreement;
+
 use crate::topology::{Addresses, SERVICES};
 use serde::Serialize;
 use std::io::ErrorKind;
@@ -39,6 +41,7 @@ impl Finding {
 pub fn examine(addresses: &Addresses, binaries: &Path, state: &Path) -> Vec<Finding> {
     let mut findings = ports(addresses);
     findings.extend(executables(binaries));
+    findings.extend(agreement::examine(addresses, std::env::vars()));
     findings.push(clock());
     findings.push(space(state));
     findings.extend(

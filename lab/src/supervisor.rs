@@ -350,11 +350,7 @@ fn values(
     service: &Service,
 ) -> Result<BTreeMap<String, String>, StateError> {
     let text = |path: &Path| path.display().to_string();
-    let mut values = BTreeMap::new();
-    for (name, address) in setup.addresses.iter() {
-        values.insert(name.name().to_owned(), address.to_string());
-        values.insert(format!("{}-ip", name.name()), address.ip().to_string());
-    }
+    let mut values = setup.addresses.values();
     values.insert("ca".to_owned(), text(&certificates.ca));
     values.insert("cert".to_owned(), text(&certificates.server));
     values.insert("key".to_owned(), text(&certificates.server_key));

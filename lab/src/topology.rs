@@ -1,6 +1,7 @@
 //! Which services the default lab has, what each needs, and where it listens.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 /// One service of the lab, started as a process of its own.
@@ -163,6 +164,16 @@ impl Addresses {
     pub fn of(&self, name: PortName) -> SocketAddr {
         let found = self.0.iter().find(|(n, _)| *n == name);
         found.map_or_else(|| (Ipv4Addr::LOCALHOST, 0).into(), |(_, address)| *address)
+    }
+
+    /// What templates know of the addresses: `{{idms}}` and `{{idms-ip}}` for each name.
+    #[must_use]
+    pub fn values(&self) -> BTreeMap<String, String> {
+        let of = |(name, address): (PortName, SocketAddr)| {
+            let ip = (format!("{}-ip", name.name()), address.ip().to_string());
+            [(name.name().to_owned(), address.to_string()), ip]
+        };
+        self.iter().flat_map(of).collect()
     }
 
     /// All names and addresses.
