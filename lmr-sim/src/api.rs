@@ -1,11 +1,14 @@
 //! Handlers of the API: extract, ask the network, answer.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine};
+use mc_audio::wav::{Rate, Wav};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -13,9 +16,10 @@ use crate::error::LmrError;
 use crate::impair::Impairments;
 use crate::network::{Network, Status};
 use crate::recorder::SAMPLE_RATE;
-use crate::speech;
 use crate::talk::{Talk, Talks};
 
+/// Longest WAV a radio plays.
+const LONGEST_TALK: Duration = Duration::from_secs(120);
 /// Most extra delay that can be asked for, in milliseconds.
 const MAX_JITTER_MS: u64 = 2000;
 
@@ -68,7 +72,7 @@ pub(crate) async fn ptt_on(
     let samples = if wav.is_empty() {
         None
     } else {
-        Some(speech::read_wav(&wav)?)
+        Some(Wav::read(&wav, LONGEST_TALK)?.into_8k())
     };
     let talk = state.talks.start(&unit, samples)?;
     Ok((StatusCode::ACCEPTED, Json(talk)))
@@ -158,7 +162,8 @@ pub(crate) async fn recording_wav(
     Path(unit): Path<String>,
 ) -> Result<Response, LmrError> {
     let (first, samples) = recorded(&state, &unit)?;
-    let wav = speech::write_wav(&samples)?;
+    let rate = Rate::Hz8000;
+    let wav = Wav { rate, samples }.write()?;
     let headers = [
         (header::CONTENT_TYPE.as_str(), "audio/wav".to_owned()),
         ("x-first-sample-us", first.to_string()),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use mc_audio::wav::WavError;
 use serde_json::json;
 
 /// Why a request to the radio network failed.
@@ -29,7 +30,7 @@ pub enum LmrError {
     Talking(String),
     /// The WAV cannot be played.
     #[error("WAV: {0}")]
-    Wav(String),
+    Wav(#[from] WavError),
     /// A value of the request is out of range.
     #[error("{0}")]
     Value(&'static str),

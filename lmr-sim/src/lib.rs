@@ -14,7 +14,6 @@ pub mod impair;
 pub mod network;
 pub mod recorder;
 mod routes;
-pub mod speech;
 pub mod talk;
 pub mod talkgroup;
 

@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use mc_audio::{Frame8k, tone};
 use tokio::sync::mpsc;
 
 use crate::config::NetworkConfig;
 use crate::error::LmrError;
 use crate::recorder::Recorder;
-use crate::speech;
 use crate::talkgroup::{Decision, Expiry, ParticipantId, Talker, Talkgroup};
 use radio::Radio;
 
@@ -23,7 +23,7 @@ use radio::Radio;
 const DOWNLINK: usize = 256;
 
 /// 20 ms of speech at 8 kHz.
-pub type Frame = [i16; crate::recorder::FRAME];
+pub type Frame = Frame8k;
 
 /// What the network tells a leg of the air side.
 #[derive(Debug, Clone)]
@@ -464,7 +464,7 @@ impl State {
         let shown = self.config.denied_shown();
         if let Some(radio) = self.radios.values_mut().find(|radio| radio.id == id) {
             radio.denied_until = Some(now + shown);
-            radio.recorder.hear(&speech::denied_tone(), unix_us());
+            radio.recorder.hear(&tone::denied(), unix_us());
         }
     }
 

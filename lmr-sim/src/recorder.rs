@@ -2,8 +2,6 @@
 
 /// Samples a second on the radio side.
 pub const SAMPLE_RATE: u32 = 8000;
-/// Samples in one frame of 20 ms.
-pub const FRAME: usize = 160;
 /// Lateness up to which a frame is taken as following the one before, in microseconds.
 const SLACK_US: u64 = 60_000;
 /// Longest recording, in samples: ten minutes.
@@ -74,6 +72,7 @@ fn micros(samples: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mc_audio::FRAME_8K as FRAME;
 
     #[test]
     fn positions_are_times() {

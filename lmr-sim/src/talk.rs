@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use mc_audio::{FRAME, FRAME_8K, SILENCE_8K};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::LmrError;
 use crate::network::{Frame, Network, unix_us};
-use crate::recorder::FRAME;
 
-/// Duration of a frame.
-const TICK: Duration = Duration::from_millis(20);
 /// Finished talks that are remembered.
 const REMEMBERED: usize = 256;
 
@@ -132,7 +129,7 @@ impl Talks {
             return;
         };
         let mut frames = samples.map(|samples| frames_of(&samples).into_iter());
-        let mut clock = interval_at(Instant::now(), TICK);
+        let mut clock = interval_at(Instant::now(), FRAME);
         clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut sent = 0;
         let state = loop {
@@ -143,7 +140,7 @@ impl Talks {
             let frame = match frames.as_mut().map(Iterator::next) {
                 Some(Some(frame)) => frame,
                 Some(None) => break TalkState::Done,
-                None => [0; FRAME],
+                None => SILENCE_8K,
             };
             if sent == 0 {
                 self.update(id, |talk| talk.first_sample_us = unix_us());
@@ -168,9 +165,9 @@ impl Talks {
 /// Whole frames, the last one filled with silence.
 fn frames_of(samples: &[i16]) -> Vec<Frame> {
     samples
-        .chunks(FRAME)
+        .chunks(FRAME_8K)
         .map(|chunk| {
-            let mut frame = [0; FRAME];
+            let mut frame = SILENCE_8K;
             frame
                 .iter_mut()
                 .zip(chunk)

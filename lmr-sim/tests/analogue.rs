@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lmr_sim::network::{Network, PttNotice, RadioState};
-use lmr_sim::{LmrConfig, Running, speech};
+use lmr_sim::{LmrConfig, Running};
+use mc_audio::g711::ulaw_encode;
+use mc_audio::wav::{Rate, Wav};
 use mc_runtime::CancellationToken;
 use mc_runtime::http::ServerConfig;
 use mc_runtime::service::Context;
@@ -203,9 +205,7 @@ impl Caller {
             packet.extend((u32::from(self.sequence) * 160).to_be_bytes());
             packet.extend(7u32.to_be_bytes());
             // A square wave, loud enough for any VOX.
-            packet.extend(
-                (0..160).map(|i| speech::ulaw_encode(if i % 16 < 8 { 9000 } else { -9000 })),
-            );
+            packet.extend((0..160).map(|i| ulaw_encode(if i % 16 < 8 { 9000 } else { -9000 })));
             self.rtp.send_to(&packet, self.remote_rtp).await.unwrap();
         }
     }
@@ -226,6 +226,16 @@ fn tone(seconds: usize, hz: f32) -> Vec<i16> {
     #[expect(clippy::cast_precision_loss, reason = "small")]
     let at = |i: usize| (8000.0 * (std::f32::consts::TAU * hz * i as f32 / 8000.0).sin()) as i16;
     (0..seconds * 8000).map(at).collect()
+}
+
+fn write_wav(samples: Vec<i16>) -> Vec<u8> {
+    let rate = Rate::Hz8000;
+    Wav { rate, samples }.write().unwrap()
+}
+
+fn read_wav(octets: &[u8]) -> Vec<i16> {
+    let longest = Duration::from_secs(60);
+    Wav::read(octets, longest).unwrap().into_8k()
 }
 
 /// Share of the energy of `samples` at `hz` (Goertzel), 0 to about 1.
@@ -497,7 +507,7 @@ async fn the_api_plays_and_records() {
         post("units/1001/record").send().await.unwrap().status(),
         204
     );
-    let wav = speech::write_wav(&tone(1, 1000.0)).unwrap();
+    let wav = write_wav(tone(1, 1000.0));
     let mut notices = lab.0.network.notices();
     let talk: Value = post("units/1002/ptt")
         .body(wav.clone())
@@ -542,7 +552,7 @@ async fn the_api_plays_and_records() {
         .bytes()
         .await
         .unwrap();
-    let heard = speech::read_wav(&wav).unwrap();
+    let heard = read_wav(&wav);
     assert!(heard.len() >= 8000, "{}", heard.len());
     // The refused press of the listener put its denied tone in front.
     assert!(share_at(&heard[heard.len() - 4000..], 1000.0) > 0.95);
@@ -593,11 +603,7 @@ async fn a_foreign_softphone_takes_part() {
     // One second of tone, then silence: the softphone sends all the time.
     let mut said = tone(1, 700.0);
     said.resize(20 * 8000, 0);
-    std::fs::write(
-        directory.path().join("say.wav"),
-        speech::write_wav(&said).unwrap(),
-    )
-    .unwrap();
+    std::fs::write(directory.path().join("say.wav"), write_wav(said)).unwrap();
     let modules = [
         "/usr/lib/baresip/modules",
         "/usr/lib/x86_64-linux-gnu/baresip/modules",
@@ -658,7 +664,7 @@ async fn a_foreign_softphone_takes_part() {
         .map(|e| e.path())
         .find(|p| p.to_string_lossy().ends_with("-dec.wav"));
     let octets = std::fs::read(dump.expect("baresip recorded")).unwrap();
-    let heard = speech::read_wav(&octets).unwrap();
+    let heard = read_wav(&octets);
     assert!(heard.len() >= 7000, "{}", heard.len());
     assert!(
         share_at(&heard[1600..5600], 1000.0) > 0.9,

@@ -16,7 +16,6 @@ mod handle;
 pub mod keys;
 pub mod login;
 mod requests;
-mod speech;
 mod state_dir;
 
 pub use association::Association;

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::time::Instant;
 
+use mc_audio::amr_wb::{Decoder, Encoder, Mode, Packing};
+use mc_audio::{FRAME, Frame16k};
 use mc_ids::{GroupId, GukId, KeyId};
 use mc_media::rtp::{Frame, Header};
 use mc_media::{Layout, Mki, OpenError, RocTransport, SRTP_OVERHEAD, SrtpReceiver, SrtpSender};
@@ -14,10 +16,11 @@ use mikey::{CryptoSession, media_keys};
 use crate::call::{Remote, Shared};
 use crate::event::{ClientEvent, SpeechFrame};
 use crate::group_keys::{GroupKey, own_guk_id};
-use crate::speech::{FRAME, SpeechDecoder, SpeechEncoder};
 
 /// Room for a payload of one frame.
 const MAX_PAYLOAD: usize = 128;
+/// RTP clock ticks of a frame: AMR-WB counts samples (RFC 4867 4.1).
+const TICKS: u32 = 320;
 /// Most frames made up for a gap; longer gaps are silence.
 const MAX_CONCEALED: u16 = 5;
 /// Most talkers whose decoders are kept.
@@ -37,7 +40,8 @@ pub(super) struct Talker {
 struct Stream {
     mki: Mki,
     sender: SrtpSender,
-    encoder: SpeechEncoder,
+    encoder: Encoder,
+    packing: Packing,
     octet_align: bool,
     timestamp: u32,
     /// When the last frame was sent: silence between bursts advances the timestamp too.
@@ -68,7 +72,8 @@ impl Talker {
 
     /// The packet for one frame; none without the floor or without a key.
     pub(super) fn packet(&mut self, samples: &[i16], remote: Remote) -> Option<&[u8]> {
-        if !self.talking || samples.len() != FRAME {
+        let samples = <&Frame16k>::try_from(samples).ok()?;
+        if !self.talking {
             return None;
         }
         if self.first {
@@ -78,6 +83,7 @@ impl Talker {
         let payload = stream
             .encoder
             .encode(samples)
+            .and_then(|coded| stream.packing.pack(&coded))
             .inspect_err(|error| tracing::warn!(%error, "speech not encoded"))
             .ok()?;
         let frame = Frame {
@@ -89,7 +95,7 @@ impl Talker {
             .sender
             .seal(frame, &payload, self.out.as_mut_slice())
             .ok()?;
-        stream.timestamp = stream.timestamp.wrapping_add(320);
+        stream.timestamp = stream.timestamp.wrapping_add(TICKS);
         stream.last = Instant::now();
         self.first = false;
         let packet = self.out.get(..length)?;
@@ -120,10 +126,9 @@ impl Talker {
             .as_mut()
             .filter(|stream| stream.mki == mki && stream.octet_align == remote.octet_align)
         {
-            let silence = stream.last.elapsed().as_millis() / 20 * 320;
-            stream.timestamp = stream
-                .timestamp
-                .wrapping_add(u32::try_from(silence).unwrap_or_default());
+            let frames = stream.last.elapsed().as_millis() / FRAME.as_millis();
+            let frames = u32::try_from(frames).unwrap_or_default();
+            stream.timestamp = stream.timestamp.wrapping_add(frames.wrapping_mul(TICKS));
             return;
         }
         self.stream = new_stream(&self.shared, key, guk_id, mki, remote)
@@ -147,7 +152,8 @@ fn new_stream(
     Ok(Stream {
         mki,
         sender: SrtpSender::new(&master, lease, RocTransport::InPacket),
-        encoder: SpeechEncoder::new(remote.octet_align).map_err(|error| error.to_string())?,
+        encoder: Encoder::new(Mode::default()).map_err(|error| error.to_string())?,
+        packing: Packing::new(remote.octet_align).map_err(|error| error.to_string())?,
         octet_align: remote.octet_align,
         timestamp: 0,
         last: Instant::now(),
@@ -184,7 +190,8 @@ pub(super) struct Listener {
 }
 
 struct Receiving {
-    decoder: SpeechDecoder,
+    decoder: Decoder,
+    packing: Packing,
     next: u16,
     heard: Instant,
 }
@@ -254,7 +261,12 @@ impl Listener {
                 frames.extend(stream.decoder.conceal().ok().map(|samples| (true, samples)));
             }
         }
-        match stream.decoder.decode(payload) {
+        let (packing, decoder) = (stream.packing, &mut stream.decoder);
+        let decoded = packing.unpack(payload).and_then(|coded| {
+            let decoded = coded.iter().map(|coded| decoder.decode(coded));
+            decoded.collect::<Result<Vec<_>, _>>()
+        });
+        match decoded {
             Ok(decoded) => frames.extend(decoded.into_iter().map(|samples| (false, samples))),
             Err(error) => tracing::debug!(%error, "payload not decoded"),
         }
@@ -269,13 +281,13 @@ impl Listener {
                 timestamp: header.timestamp,
                 marker: header.marker && !concealed,
                 concealed,
-                samples,
+                samples: samples.to_vec(),
             }));
         }
     }
 
     fn open_stream(&mut self, header: Header) -> bool {
-        let Ok(decoder) = SpeechDecoder::new(self.octet_align) else {
+        let (Ok(decoder), Ok(packing)) = (Decoder::new(), Packing::new(self.octet_align)) else {
             return false;
         };
         if self.streams.len() >= MAX_DECODERS {
@@ -293,6 +305,7 @@ impl Listener {
             header.ssrc,
             Receiving {
                 decoder,
+                packing,
                 next: header.sequence,
                 heard,
             },

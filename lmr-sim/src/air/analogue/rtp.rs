@@ -1,13 +1,14 @@
 //! RTP with G.711 mu-law, as far as an analogue channel needs it (RFC 3550 5.1, RFC 3551 4.5.14).
 
+use mc_audio::g711::{ulaw_decode, ulaw_encode};
+use mc_audio::{FRAME_8K, SILENCE_8K};
+
 use crate::network::Frame;
-use crate::recorder::FRAME;
-use crate::speech::{ulaw_decode, ulaw_encode};
 
 /// Payload type of PCMU.
 pub(super) const PCMU: u8 = 0;
 /// Most samples that are taken from one packet: 60 ms.
-const MAX_SAMPLES: usize = 3 * FRAME;
+const MAX_SAMPLES: usize = 3 * FRAME_8K;
 
 /// What is needed of a received packet.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,9 +52,9 @@ impl<'a> Packet<'a> {
     pub(super) fn frames(&self) -> Vec<Frame> {
         let samples = self.payload.get(..MAX_SAMPLES).unwrap_or(self.payload);
         samples
-            .chunks(FRAME)
+            .chunks(FRAME_8K)
             .map(|chunk| {
-                let mut frame = [0; FRAME];
+                let mut frame = SILENCE_8K;
                 frame
                     .iter_mut()
                     .zip(chunk)
@@ -91,7 +92,7 @@ impl Sender {
 
     /// The next packet.
     pub(super) fn packet(&mut self, frame: &Frame) -> Vec<u8> {
-        let mut packet = Vec::with_capacity(12 + FRAME);
+        let mut packet = Vec::with_capacity(12 + FRAME_8K);
         packet.push(0x80);
         packet.push(if self.spurt_start { 0x80 } else { 0 } | PCMU);
         packet.extend(self.sequence.to_be_bytes());
@@ -112,7 +113,7 @@ mod tests {
     #[test]
     fn what_is_sent_is_read() {
         let mut sender = Sender::new(0xaabb_ccdd, 0xffff, 0xffff_ffff);
-        let first = sender.packet(&[1000; FRAME]);
+        let first = sender.packet(&[1000; FRAME_8K]);
         assert_eq!(
             first[..12],
             [
@@ -127,10 +128,10 @@ mod tests {
         );
         assert_eq!(packet.frames().len(), 1);
         assert!((packet.frames()[0][7] - 1000).abs() < 32);
-        let second = sender.packet(&[0; FRAME]);
+        let second = sender.packet(&SILENCE_8K);
         assert_eq!(second[1..8], [0, 0, 0, 0, 0, 0, 159]);
         sender.begin(8000);
-        assert_eq!(sender.packet(&[0; FRAME])[1], 0x80, "a new spurt is marked");
+        assert_eq!(sender.packet(&SILENCE_8K)[1], 0x80, "a new spurt is marked");
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use mc_audio::level::is_louder;
 use tokio::time::Instant;
 
 use super::super::rtp::{PCMU, Packet};
 use crate::config::MediaConfig;
 use crate::network::Frame;
-use crate::speech::is_louder;
 use crate::talkgroup::Talker;
 
 /// Patience with a leg that signals its key, in units of the silence time: its word counts first.
@@ -114,8 +114,8 @@ impl SpeechIn {
 mod tests {
     use super::*;
     use crate::air::analogue::rtp::Sender;
-    use crate::recorder::FRAME;
     use crate::talkgroup::ParticipantId;
+    use mc_audio::FRAME_8K as FRAME;
 
     fn speech_in(vox_level: u16) -> SpeechIn {
         let media = MediaConfig {
