@@ -44,7 +44,7 @@ pub enum Mode {
     Kbps19_85 = 6,
     /// 23.05 kbit/s.
     Kbps23_05 = 7,
-    /// 23.85 kbit/s, the default: the most speech that any AMR-WB peer understands.
+    /// 23.85 kbit/s, the default: the most intelligible, and not dearer to code than 12.65.
     #[default]
     Kbps23_85 = 8,
 }
@@ -109,7 +109,8 @@ impl Encoder {
         Ok(Self(codec))
     }
 
-    /// Codes the next 20 ms; algorithmic delay 5.9375 ms (TS 26.190 4.4 look-ahead and filters).
+    /// Codes the next 20 ms. What is decoded lags by 5.9375 ms more: 5 ms of look-ahead (TS 26.190)
+    /// and the filters of both ends.
     ///
     /// # Errors
     /// [`CodecError`] of the codec.

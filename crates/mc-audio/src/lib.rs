@@ -30,6 +30,7 @@ pub mod concealment;
 pub mod g711;
 pub mod jitter;
 pub mod level;
+pub mod measure;
 pub mod resample;
 pub mod tone;
 pub mod wav;

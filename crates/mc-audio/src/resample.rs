@@ -35,7 +35,7 @@ fn side_taps() -> [f32; SIDE] {
 }
 
 /// The modified Bessel function of the first kind, order 0, by its series.
-fn bessel_i0(x: f64) -> f64 {
+pub(crate) fn bessel_i0(x: f64) -> f64 {
     let (mut sum, mut term, mut n) = (1.0, 1.0, 1.0);
     while term > sum * 1e-12 {
         term *= (x / (2.0 * n)).powi(2);
