@@ -1,7 +1,9 @@
-//! The media of one group call: floor control in SRTCP under the CSK, speech in SRTP under the GMK
-//! (TS 24.380 6.2, TS 33.180 7.4 and 9.4). Signalling is the caller's.
+//! The media of one call: floor control in SRTCP under the CSK, speech in SRTP under the GMK of the
+//! group or the PCK of the private call (TS 24.380 6.2, TS 33.180 7.4 and 9.4). Signalling is the
+//! caller's.
 
 mod floor;
+mod keys;
 mod talk;
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,15 +11,18 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
 
 use floor_control::participant::{self, FloorParticipant, Input, SetUp};
-use mc_ids::{GroupId, McServiceId};
+use mc_ids::McServiceId;
 use mc_runtime::clock::SharedClock;
 use mc_runtime::trace::Tracer;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+pub(crate) use crate::call::keys::SpeechKeys;
+
 use crate::Association;
 use crate::call::floor::FloorLink;
 use crate::call::talk::{Listener, Talker};
+use crate::call_id::CallId;
 use crate::event::ClientEvent;
 use crate::group_keys::GroupKeys;
 use crate::state_dir::StateDir;
@@ -103,7 +108,7 @@ impl Sockets {
 /// The media task of one call.
 pub(crate) struct Call {
     shared: Shared,
-    group: GroupId,
+    call: CallId,
     sockets: Sockets,
     participant: FloorParticipant,
     floor: FloorLink,
@@ -116,19 +121,20 @@ impl Call {
     /// Prepares a call; nothing is sent before [`CallCommand::Connect`].
     pub(crate) fn new(
         shared: Shared,
-        group: GroupId,
+        call: CallId,
+        keys: SpeechKeys,
         sockets: Sockets,
         association: &Association,
     ) -> Result<Self, String> {
         let floor = FloorLink::new(&shared, association)?;
         let config = participant::Config::new(floor.ssrc(), shared.mcptt_id.as_str());
         Ok(Self {
-            talker: Talker::new(shared.clone(), group.clone()),
-            listener: Listener::new(shared.clone(), group.clone()),
+            talker: Talker::new(shared.clone(), keys.clone()),
+            listener: Listener::new(shared.clone(), call.clone(), keys),
             participant: FloorParticipant::new(config),
             floor,
             shared,
-            group,
+            call,
             sockets,
             remote: None,
         })
@@ -221,35 +227,35 @@ impl Call {
 
     async fn on_output(&mut self, output: participant::Output) {
         use participant::Output;
-        let group = self.group.clone();
+        let call = self.call.clone();
         let event = match output {
             Output::Send(packet) => return self.send_floor(&packet).await,
             Output::StartTalking(grant) | Output::GrantedAfterQueueing(grant) => {
                 self.talker.start();
                 ClientEvent::FloorGranted {
-                    group,
+                    call,
                     duration: grant.duration,
                 }
             }
             Output::StopTalking(reason) => {
                 self.talker.stop();
-                stopped(group, reason)
+                stopped(call, reason)
             }
             Output::FloorTaken(taken) => ClientEvent::FloorTaken {
-                group,
+                call,
                 talker: taken.granted_party,
                 functional_alias: taken.functional_alias,
             },
-            Output::FloorIdle => ClientEvent::FloorIdle { group },
+            Output::FloorIdle => ClientEvent::FloorIdle { call },
             Output::Denied { cause, phrase } => ClientEvent::FloorDenied {
-                group,
+                call,
                 cause: cause.into(),
                 phrase,
             },
-            Output::QueuePosition(_) => ClientEvent::FloorQueued { group },
-            Output::RequestTimedOut => ClientEvent::FloorRequestTimedOut { group },
+            Output::QueuePosition(_) => ClientEvent::FloorQueued { call },
+            Output::RequestTimedOut => ClientEvent::FloorRequestTimedOut { call },
             Output::RequestNotPermitted => ClientEvent::FloorDenied {
-                group,
+                call,
                 cause: floor_control::message::DenyCause::ReceiveOnly.into(),
                 phrase: "requests are not permitted".to_owned(),
             },
@@ -275,20 +281,20 @@ impl Call {
     }
 }
 
-fn stopped(group: GroupId, reason: participant::StopReason) -> ClientEvent {
+fn stopped(call: CallId, reason: participant::StopReason) -> ClientEvent {
     use participant::StopReason;
     match reason {
         StopReason::Revoked { cause, phrase } => ClientEvent::FloorRevoked {
-            group,
+            call,
             cause: cause.into(),
             phrase,
         },
         StopReason::FloorLost => ClientEvent::FloorRevoked {
-            group,
+            call,
             cause: floor_control::message::RevokeCause::Other.into(),
             phrase: "the floor went to somebody else".to_owned(),
         },
-        StopReason::Released | StopReason::CallReleased => ClientEvent::FloorReleased { group },
+        StopReason::Released | StopReason::CallReleased => ClientEvent::FloorReleased { call },
     }
 }
 

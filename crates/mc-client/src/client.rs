@@ -6,9 +6,12 @@
 //!     └──────────────── any failure: report, wait, begin again ◀───────────────────────────┘
 //! ```
 
+mod aliases;
 mod calls;
 mod established;
 mod keys;
+mod offered;
+mod outgoing;
 mod signalling;
 
 use std::sync::{Arc, Mutex, RwLock};
@@ -58,6 +61,7 @@ pub(crate) struct Client {
     state: Arc<Mutex<StateDir>>,
     client_id: mc_ids::ClientId,
     keys: Arc<RwLock<GroupKeys>>,
+    aliases: Arc<Mutex<Vec<String>>>,
 }
 
 /// A step and why it failed.
@@ -96,7 +100,9 @@ impl Client {
         )
         .await?;
         let (state, keys) = (Arc::new(Mutex::new(state)), Arc::default());
+        let aliases = Arc::new(Mutex::new(config.functional_aliases.clone()));
         Ok(Self {
+            aliases,
             config,
             clock,
             tracer,
@@ -179,6 +185,7 @@ impl Client {
             association,
             self.documents(),
             self.calls.clone(),
+            self.aliases.clone(),
             self.shared_for(),
         );
         established

@@ -36,6 +36,16 @@ pub struct ClientConfig {
     pub gms: GmsConfig,
     /// Groups to use: their documents are fetched, their GMKs awaited, and the client affiliates.
     pub groups: Vec<GroupId>,
+    /// Functional aliases to activate after registration (TS 24.379 9A; default none).
+    #[serde(default)]
+    pub functional_aliases: Vec<String>,
+    /// Whether private calls wait for the user's answer, which callers may override only by force
+    /// (default false: they are answered at once).
+    #[serde(default)]
+    pub manual_answer: bool,
+    /// Most private calls at a time, in either direction; further ones are busy (default 1).
+    #[serde(default = "default_private_calls")]
+    pub max_private_calls: usize,
     /// MCPTT client ID (default: made once and kept in the state directory).
     #[serde(default)]
     pub client_id: Option<ClientId>,
@@ -58,6 +68,10 @@ fn loopback() -> IpAddr {
 
 fn enabled() -> bool {
     true
+}
+
+fn default_private_calls() -> usize {
+    1
 }
 
 fn default_gmk_wait_s() -> u64 {

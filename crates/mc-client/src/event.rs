@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use mc_ids::{GmkId, GroupId, GukId, McServiceId};
 
+use crate::call_id::CallId;
+
 /// The steps of an approach that a client performs (calls P and C are the caller's to judge).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
@@ -15,6 +17,8 @@ pub enum Step {
     G,
     /// CSK to the MCX server, registration (TS 24.379 7.2, TS 33.180 5.4).
     S,
+    /// A protected private call (TS 24.379 11.1, TS 33.180 5.6).
+    P,
     /// A protected group call (TS 24.379 10.1.1).
     C,
 }
@@ -34,10 +38,10 @@ pub struct StepFailure {
 /// One frame of received speech, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpeechFrame {
-    /// The group.
-    pub group: GroupId,
-    /// GUK-ID of the talker, from the MKI.
-    pub guk_id: GukId,
+    /// The call.
+    pub call: CallId,
+    /// GUK-ID of the talker, from the MKI of a group call.
+    pub guk_id: Option<GukId>,
     /// The talker's stream.
     pub ssrc: u32,
     /// RTP sequence number.
@@ -94,33 +98,67 @@ pub enum ClientEvent {
     },
     /// All steps but the call passed: calls can be made and received.
     Ready,
-    /// A group call is up.
+    /// The server took the functional aliases of this client; these are active now.
+    AliasesActive {
+        /// All of them.
+        aliases: Vec<String>,
+    },
+    /// The server refused a change of functional aliases; nothing has changed.
+    AliasesRefused {
+        /// What was asked for.
+        aliases: Vec<String>,
+        /// Status and warnings.
+        detail: String,
+    },
+    /// Somebody makes a private call to us; its PCK is verified. With automatic commencement
+    /// [`ClientEvent::CallStarted`] follows, else [`crate::McClient::accept`] or
+    /// [`crate::McClient::reject`] is waited for.
+    CallOffered {
+        /// The call.
+        call: CallId,
+        /// The caller.
+        caller: McServiceId,
+        /// The functional alias the caller calls under.
+        functional_alias: Option<String>,
+        /// The functional alias of ours that was called.
+        called_alias: Option<String>,
+        /// Whether this client answers by itself.
+        automatic: bool,
+    },
+    /// The called party is being alerted.
+    CallRinging {
+        /// The call.
+        call: CallId,
+    },
+    /// A call is up.
     CallStarted {
-        /// The group.
-        group: GroupId,
+        /// The call.
+        call: CallId,
         /// The caller, if it is somebody else.
         caller: Option<McServiceId>,
     },
-    /// A group call could not be set up.
+    /// A call of ours could not be set up.
     CallRefused {
-        /// The group.
-        group: GroupId,
-        /// SIP status.
+        /// The call.
+        call: CallId,
+        /// SIP status; 0 when this client did not even try.
         status: u16,
+        /// Number of the MCPTT warning (TS 24.379 4.4.2), if there is one.
+        warning: Option<u16>,
         /// Warning texts, or the reason.
         detail: String,
     },
     /// We may talk.
     FloorGranted {
-        /// The group.
-        group: GroupId,
+        /// The call.
+        call: CallId,
         /// For how long, if the server says so.
         duration: Option<Duration>,
     },
     /// Somebody else talks.
     FloorTaken {
-        /// The group.
-        group: GroupId,
+        /// The call.
+        call: CallId,
         /// Who.
         talker: Option<String>,
         /// Under which functional alias.
@@ -128,13 +166,13 @@ pub enum ClientEvent {
     },
     /// Nobody talks.
     FloorIdle {
-        /// The group.
-        group: GroupId,
+        /// The call.
+        call: CallId,
     },
     /// The request is refused.
     FloorDenied {
-        /// The group.
-        group: GroupId,
+        /// The call.
+        call: CallId,
         /// Cause value of TS 24.380 8.2.6.2.
         cause: u16,
         /// Text, may be empty.
@@ -142,13 +180,13 @@ pub enum ClientEvent {
     },
     /// The request waits.
     FloorQueued {
-        /// The group.
-        group: GroupId,
+        /// The call.
+        call: CallId,
     },
     /// The floor was taken away.
     FloorRevoked {
-        /// The group.
-        group: GroupId,
+        /// The call.
+        call: CallId,
         /// Cause value of TS 24.380 8.2.10.2.
         cause: u16,
         /// Text, may be empty.
@@ -156,20 +194,20 @@ pub enum ClientEvent {
     },
     /// We stopped talking.
     FloorReleased {
-        /// The group.
-        group: GroupId,
+        /// The call.
+        call: CallId,
     },
     /// The floor control server does not answer.
     FloorRequestTimedOut {
-        /// The group.
-        group: GroupId,
+        /// The call.
+        call: CallId,
     },
     /// Received speech.
     Speech(SpeechFrame),
     /// A call is over.
     Released {
-        /// The group.
-        group: GroupId,
+        /// The call.
+        call: CallId,
         /// Why.
         reason: String,
     },

@@ -1,16 +1,19 @@
 //! The handle through which a user drives a client.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mc_ids::GroupId;
+use mc_ids::{GroupId, McServiceId};
 use mc_runtime::CancellationToken;
 use mc_runtime::clock::SharedClock;
 use mc_runtime::trace::Tracer;
+use mc_sip::mcptt::Commencement;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::call::{CallCommand, EventSink};
+use crate::call_id::CallId;
 use crate::client::Client;
 use crate::config::ClientConfig;
 use crate::event::ClientEvent;
@@ -27,51 +30,96 @@ pub enum ClientError {
     /// The SIP address cannot be bound.
     #[error("client SIP address: {0}")]
     Bind(#[from] std::io::Error),
-    /// No call is up in this group.
-    #[error("no call in group {0}")]
-    NoCall(GroupId),
+    /// The call is not up.
+    #[error("no call {0}")]
+    NoCall(CallId),
     /// The client has stopped.
     #[error("client has stopped")]
     Stopped,
 }
 
+/// Whom a private call is made to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Callee {
+    /// A user.
+    User(McServiceId),
+    /// Whoever has this functional alias active (TS 24.379 9A).
+    FunctionalAlias(String),
+}
+
+/// A private call with floor control that a user wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivateCall {
+    /// The called party.
+    pub callee: Callee,
+    /// How it begins.
+    pub commencement: Commencement,
+    /// Whether the call itself asks for the floor.
+    pub implicit_floor: bool,
+    /// The active functional alias of ours that we call under.
+    pub functional_alias: Option<String>,
+}
+
+/// How an offered call is turned down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// The user does not want it: 480 with Warning 110.
+    Declined,
+    /// 486.
+    Busy,
+    /// Nobody answers, or cannot be reached now: 480.
+    Unavailable,
+    /// There is no such party behind this client: 404.
+    Unknown,
+}
+
 /// What the user wants of the client's signalling.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Make a call.
+    /// Make a group call.
     GroupCall {
         group: GroupId,
         implicit_floor: bool,
     },
+    /// Make a private call.
+    PrivateCall { call: CallId, wanted: PrivateCall },
+    /// Answer an offered call.
+    Accept { call: CallId },
+    /// Turn an offered call down.
+    Reject { call: CallId, how: Rejection },
     /// Leave a call.
-    HangUp { group: GroupId },
+    HangUp { call: CallId },
+    /// Have exactly these functional aliases active.
+    Aliases { aliases: Vec<String> },
 }
 
-/// The media tasks of the calls that are up, by group.
+/// The media tasks of the calls that are up.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct CallTable(Arc<Mutex<BTreeMap<GroupId, mpsc::Sender<CallCommand>>>>);
+pub(crate) struct CallTable {
+    calls: Arc<Mutex<BTreeMap<CallId, mpsc::Sender<CallCommand>>>>,
+    last_private: Arc<AtomicU64>,
+}
 
 impl CallTable {
-    pub(crate) fn insert(&self, group: GroupId, commands: mpsc::Sender<CallCommand>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(group, commands);
+    fn calls(&self) -> MutexGuard<'_, BTreeMap<CallId, mpsc::Sender<CallCommand>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn remove(&self, group: &GroupId) -> Option<mpsc::Sender<CallCommand>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(group)
+    pub(crate) fn insert(&self, call: CallId, commands: mpsc::Sender<CallCommand>) {
+        self.calls().insert(call, commands);
     }
 
-    pub(crate) fn get(&self, group: &GroupId) -> Option<mpsc::Sender<CallCommand>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(group)
-            .cloned()
+    pub(crate) fn remove(&self, call: &CallId) -> Option<mpsc::Sender<CallCommand>> {
+        self.calls().remove(call)
+    }
+
+    pub(crate) fn get(&self, call: &CallId) -> Option<mpsc::Sender<CallCommand>> {
+        self.calls().get(call).cloned()
+    }
+
+    /// Names the next private call.
+    pub(crate) fn next_private(&self) -> CallId {
+        CallId::Private(self.last_private.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }
 
@@ -122,44 +170,84 @@ impl McClient {
         group: &GroupId,
         implicit_floor: bool,
     ) -> Result<(), ClientError> {
-        let command = Command::GroupCall {
-            group: group.clone(),
+        let group = group.clone();
+        self.command(Command::GroupCall {
+            group,
             implicit_floor,
-        };
-        self.commands
-            .send(command)
-            .await
-            .map_err(|_| ClientError::Stopped)
+        })
+        .await
     }
 
-    /// Leaves the call of a group.
+    /// Makes a private call. The outcome is [`ClientEvent::CallStarted`], perhaps after
+    /// [`ClientEvent::CallRinging`], or [`ClientEvent::CallRefused`].
     ///
     /// # Errors
     /// [`ClientError::Stopped`].
-    pub async fn hang_up(&self, group: &GroupId) -> Result<(), ClientError> {
-        let command = Command::HangUp {
-            group: group.clone(),
+    pub async fn private_call(&self, wanted: PrivateCall) -> Result<CallId, ClientError> {
+        let call = self.calls.next_private();
+        let command = Command::PrivateCall {
+            call: call.clone(),
+            wanted,
         };
-        self.commands
-            .send(command)
-            .await
-            .map_err(|_| ClientError::Stopped)
+        self.command(command).await?;
+        Ok(call)
+    }
+
+    /// Answers a call that [`ClientEvent::CallOffered`] told of.
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`]; a call that is not offered any more is ignored.
+    pub async fn accept(&self, call: &CallId) -> Result<(), ClientError> {
+        let call = call.clone();
+        self.command(Command::Accept { call }).await
+    }
+
+    /// Turns down a call that [`ClientEvent::CallOffered`] told of.
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`]; a call that is not offered any more is ignored.
+    pub async fn reject(&self, call: &CallId, how: Rejection) -> Result<(), ClientError> {
+        let call = call.clone();
+        self.command(Command::Reject { call, how }).await
+    }
+
+    /// Leaves a call, gives up one that is not answered yet, or declines one that is offered.
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`].
+    pub async fn hang_up(&self, call: impl Into<CallId>) -> Result<(), ClientError> {
+        let call = call.into();
+        self.command(Command::HangUp { call }).await
+    }
+
+    /// Has exactly these functional aliases active, those of the configuration included only if
+    /// they are named again. The outcome is [`ClientEvent::AliasesActive`] or
+    /// [`ClientEvent::AliasesRefused`].
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`].
+    pub async fn set_functional_aliases(&self, aliases: Vec<String>) -> Result<(), ClientError> {
+        self.command(Command::Aliases { aliases }).await
     }
 
     /// Asks for the floor.
     ///
     /// # Errors
     /// [`ClientError::NoCall`].
-    pub async fn press_ptt(&self, group: &GroupId) -> Result<(), ClientError> {
-        self.to_call(group, CallCommand::Press(None)).await
+    pub async fn press_ptt(&self, call: impl Into<CallId>) -> Result<(), ClientError> {
+        self.to_call(call.into(), CallCommand::Press(None)).await
     }
 
     /// Asks for the floor under a functional alias, which the others are shown.
     ///
     /// # Errors
     /// [`ClientError::NoCall`].
-    pub async fn press_ptt_as(&self, group: &GroupId, alias: &str) -> Result<(), ClientError> {
-        self.to_call(group, CallCommand::Press(Some(alias.to_owned())))
+    pub async fn press_ptt_as(
+        &self,
+        call: impl Into<CallId>,
+        alias: &str,
+    ) -> Result<(), ClientError> {
+        self.to_call(call.into(), CallCommand::Press(Some(alias.to_owned())))
             .await
     }
 
@@ -167,16 +255,20 @@ impl McClient {
     ///
     /// # Errors
     /// [`ClientError::NoCall`].
-    pub async fn release_ptt(&self, group: &GroupId) -> Result<(), ClientError> {
-        self.to_call(group, CallCommand::Release).await
+    pub async fn release_ptt(&self, call: impl Into<CallId>) -> Result<(), ClientError> {
+        self.to_call(call.into(), CallCommand::Release).await
     }
 
     /// Sends 20 ms of speech, 320 samples at 16 kHz; without the floor they are dropped.
     ///
     /// # Errors
     /// [`ClientError::NoCall`].
-    pub async fn send_speech(&self, group: &GroupId, frame: Vec<i16>) -> Result<(), ClientError> {
-        self.to_call(group, CallCommand::Speech(frame)).await
+    pub async fn send_speech(
+        &self,
+        call: impl Into<CallId>,
+        frame: Vec<i16>,
+    ) -> Result<(), ClientError> {
+        self.to_call(call.into(), CallCommand::Speech(frame)).await
     }
 
     /// Leaves all calls, deregisters and stops.
@@ -188,10 +280,17 @@ impl McClient {
         }
     }
 
-    async fn to_call(&self, group: &GroupId, command: CallCommand) -> Result<(), ClientError> {
-        let no_call = || ClientError::NoCall(group.clone());
-        let call = self.calls.get(group).ok_or_else(no_call)?;
-        call.send(command).await.map_err(|_| no_call())
+    async fn command(&self, command: Command) -> Result<(), ClientError> {
+        let sent = self.commands.send(command).await;
+        sent.map_err(|_| ClientError::Stopped)
+    }
+
+    async fn to_call(&self, call: CallId, command: CallCommand) -> Result<(), ClientError> {
+        let Some(commands) = self.calls.get(&call) else {
+            return Err(ClientError::NoCall(call));
+        };
+        let sent = commands.send(command).await;
+        sent.map_err(|_| ClientError::NoCall(call))
     }
 }
 

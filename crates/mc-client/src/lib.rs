@@ -7,6 +7,7 @@
 
 mod association;
 mod call;
+mod call_id;
 mod client;
 mod config;
 mod event;
@@ -15,11 +16,14 @@ mod group_keys;
 mod handle;
 pub mod keys;
 pub mod login;
+mod private_call_key;
 mod requests;
 mod state_dir;
 
 pub use association::Association;
+pub use call_id::CallId;
 pub use config::{ClientConfig, GmsConfig, ServerIdentities, SipLink};
 pub use event::{ClientEvent, SpeechFrame, Step, StepFailure};
 pub use group_keys::{GroupKey, GroupKeys, KeyRefused};
-pub use handle::{ClientError, McClient};
+pub use handle::{Callee, ClientError, McClient, PrivateCall, Rejection};
+pub use mc_sip::mcptt::Commencement;

@@ -1,7 +1,11 @@
 //! The SIP requests and answers of a client, as messages (TS 24.379). Pure.
 
-use mc_ids::{GroupId, McServiceId};
-use mc_sip::mcptt::{self, EXPIRES_FOREVER, ICSI, media};
+mod incoming;
+
+pub(crate) use incoming::{CallKind, IncomingCall, Refused, answer_media, incoming_call, resolved_alias};
+
+use mc_ids::GroupId;
+use mc_sip::mcptt::{self, Commencement, EXPIRES_FOREVER, ICSI, media};
 use mc_sip::sdp::McpttMedia;
 use mc_sip::{
     BodyPart, Method, Multipart, NameAddr, Request, SessionTimer, SessionTimerPolicy, Uri, name,
@@ -91,12 +95,12 @@ impl<R: CryptoRng> Requests<'_, R> {
             .with(name::ALLOW, Method::allow())
     }
 
-    /// Service settings: calls are answered automatically.
+    /// Service settings: who answers private calls.
     //= TS 24.379 7.2.3
-    pub(crate) fn publish_settings(&mut self) -> Request {
+    pub(crate) fn publish_settings(&mut self, answer_mode: AnswerMode) -> Request {
         let settings = PocSettings {
             client_id: self.identity.client_id.as_str().to_owned(),
-            answer_mode: Some(AnswerMode::Automatic),
+            answer_mode: Some(answer_mode),
             user_profile_index: None,
         };
         let info = McpttInfo {
@@ -104,7 +108,7 @@ impl<R: CryptoRng> Requests<'_, R> {
             ..self.about_self()
         };
         let part = BodyPart::new(media::POC_SETTINGS, settings.to_xml());
-        self.publish("poc-settings", info, part)
+        self.publish("poc-settings", EXPIRES_FOREVER, info, part)
     }
 
     /// Affiliation: the whole set of wanted groups.
@@ -122,10 +126,31 @@ impl<R: CryptoRng> Requests<'_, R> {
                 functional_aliases: Vec::new(),
             }],
             p_id: Some(token::hex(self.rng, 4)),
+            p_id_fa: None,
         };
+        self.publish_presence(&presence, EXPIRES_FOREVER)
+    }
+
+    /// Functional aliases: the whole set of wanted ones; with `expires_s` 0 these are given up.
+    //= TS 24.379 9A.2.1.2
+    pub(crate) fn publish_aliases(&mut self, aliases: &[String], expires_s: u32) -> Request {
+        let presence = AffiliationPresence {
+            entity: self.identity.mcptt_id.as_str().to_owned(),
+            tuples: vec![Tuple {
+                id: self.identity.client_id.as_str().to_owned(),
+                affiliations: Vec::new(),
+                functional_aliases: aliases.to_vec(),
+            }],
+            p_id: None,
+            p_id_fa: Some(token::hex(self.rng, 4)),
+        };
+        self.publish_presence(&presence, expires_s)
+    }
+
+    fn publish_presence(&mut self, presence: &AffiliationPresence, expires_s: u32) -> Request {
         let info = self.about_self();
         let part = BodyPart::new(media::PIDF, presence.to_xml());
-        self.publish("presence", info, part)
+        self.publish("presence", expires_s, info, part)
     }
 
     fn about_self(&self) -> McpttInfo {
@@ -135,7 +160,13 @@ impl<R: CryptoRng> Requests<'_, R> {
         }
     }
 
-    fn publish(&mut self, event: &str, info: McpttInfo, part: BodyPart) -> Request {
+    fn publish(
+        &mut self,
+        event: &str,
+        expires_s: u32,
+        info: McpttInfo,
+        part: BodyPart,
+    ) -> Request {
         let (participating, impu) = (
             self.identity.participating.clone(),
             self.identity.impu.clone(),
@@ -144,7 +175,7 @@ impl<R: CryptoRng> Requests<'_, R> {
             .outside_dialog(Method::Publish, &participating, &impu)
             .with("P-Preferred-Service", ICSI)
             .with("Event", event)
-            .with(name::EXPIRES, EXPIRES_FOREVER.to_string());
+            .with(name::EXPIRES, expires_s.to_string());
         let parts = Multipart::default().with(self.info(info)).with(part);
         self.with_parts(request, &parts)
     }
@@ -185,6 +216,53 @@ impl<R: CryptoRng> Requests<'_, R> {
             client_id: Some(Content::string_value(self.identity.client_id.as_str())),
             ..McpttInfo::default()
         };
+        let parts = Multipart::default()
+            .with(offer_part(offer))
+            .with(self.info(info));
+        let request = self.bare_invite();
+        self.with_parts(request, &parts)
+    }
+
+    /// INVITE of a private call. `entry` is the called user or functional alias.
+    //= TS 24.379 11.1.1.2.1.1
+    pub(crate) fn private_invite(
+        &mut self,
+        entry: &str,
+        alias: AliasUse<'_>,
+        commencement: Commencement,
+        offer: &McpttMedia,
+    ) -> Request {
+        let mut info = McpttInfo {
+            session_type: Some(SessionType::Private),
+            client_id: Some(Content::string_value(self.identity.client_id.as_str())),
+            ..McpttInfo::default()
+        };
+        if let Some(own) = alias.calling {
+            info.set_ext_content("functional-alias-URI", &Content::uri_value(own));
+        }
+        match alias.called {
+            CalledAlias::None => {}
+            CalledAlias::ToResolve => info.set_ext_text("call-to-functional-alias-ind", "true"),
+            CalledAlias::Resolved(called) => {
+                info.set_ext_content("called-functional-alias-URI", &Content::uri_value(called));
+            }
+        }
+        let lists = ResourceLists {
+            uris: vec![entry.to_owned()],
+        };
+        let parts = Multipart::default()
+            .with(offer_part(offer))
+            .with(self.info(info))
+            .with(
+                BodyPart::new(media::RESOURCE_LISTS, lists.to_xml())
+                    .with(name::CONTENT_DISPOSITION, "recipient-list"),
+            );
+        let (field, value) = commencement.header();
+        let request = self.bare_invite().with(field, value);
+        self.with_parts(request, &parts)
+    }
+
+    fn bare_invite(&mut self) -> Request {
         let participating = self.identity.participating.clone();
         let mut request = self
             .outside_dialog(Method::Invite, &participating, &participating)
@@ -193,73 +271,32 @@ impl<R: CryptoRng> Requests<'_, R> {
             .with(name::ALLOW, Method::allow());
         mcptt::push_accept_contact(&mut request.headers);
         SessionTimer::offer(&mut request.headers, SessionTimerPolicy::default());
-        let sdp = offer.to_sdp(1, 1).to_string().into_bytes();
-        let parts = Multipart::default()
-            .with(BodyPart::new(media::SDP, sdp))
-            .with(self.info(info));
-        self.with_parts(request, &parts)
+        request
     }
 }
 
-/// What an incoming group call says, after decryption.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct IncomingCall {
-    pub(crate) group: GroupId,
-    pub(crate) caller: Option<McServiceId>,
-    pub(crate) media: McpttMedia,
+/// The functional aliases a private call is made with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AliasUse<'a> {
+    /// Ours.
+    pub(crate) calling: Option<&'a str>,
+    /// The called party's.
+    pub(crate) called: CalledAlias<'a>,
 }
 
-/// Why an incoming request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// 400.
-    Malformed,
-    /// 403 with Warning 140.
-    Undecryptable,
-    /// 488.
-    NotAcceptable,
+/// The part a functional alias of the called party plays.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CalledAlias<'a> {
+    /// None.
+    None,
+    /// The entry is one, to be resolved by the participating function.
+    ToResolve,
+    /// The entry is the user that this one was resolved to.
+    Resolved(&'a str),
 }
 
-/// Reads the INVITE of a group call.
-//= TS 24.379 10.1.1.2.2.1
-pub(crate) fn incoming_call(
-    request: &Request,
-    xml: Option<&XmlProtection>,
-) -> Result<IncomingCall, Refused> {
-    let malformed = |_| Refused::Malformed;
-    let parts = Multipart::of(&request.headers, &request.body).map_err(|_| Refused::Malformed)?;
-    let info = parts.get(media::MCPTT_INFO).ok_or(Refused::Malformed)?;
-    let mut info = McpttInfo::parse(&info.content).map_err(malformed)?;
-    if info.is_protected() {
-        let keys = xml.ok_or(Refused::Undecryptable)?;
-        info.decrypt(keys).map_err(|_| Refused::Undecryptable)?;
-    }
-    if info.session_type != Some(SessionType::Prearranged) {
-        return Err(Refused::NotAcceptable);
-    }
-    let group = info
-        .calling_group_id
-        .as_ref()
-        .and_then(Content::uri)
-        .ok_or(Refused::Malformed)?;
-    let caller = info.calling_user_id.as_ref().and_then(Content::uri);
-    let sdp = parts.get(media::SDP).ok_or(Refused::NotAcceptable)?;
-    Ok(IncomingCall {
-        group: GroupId::new(group).map_err(|_| Refused::Malformed)?,
-        caller: caller.and_then(|caller| McServiceId::new(caller).ok()),
-        media: read_sdp(&sdp.content).ok_or(Refused::NotAcceptable)?,
-    })
-}
-
-/// Reads the description of an answer: alone, or beside other parts.
-pub(crate) fn answer_media(headers: &mc_sip::Headers, body: &[u8]) -> Option<McpttMedia> {
-    let parts = Multipart::of(headers, body).ok()?;
-    read_sdp(&parts.get(media::SDP)?.content)
-}
-
-fn read_sdp(content: &[u8]) -> Option<McpttMedia> {
-    let sdp = mc_sip::sdp::Sdp::parse(content).ok()?;
-    McpttMedia::from_sdp(&sdp).ok()
+fn offer_part(offer: &McpttMedia) -> BodyPart {
+    BodyPart::new(media::SDP, offer.to_sdp(1, 1).to_string().into_bytes())
 }
 
 #[cfg(test)]

@@ -39,6 +39,55 @@ pub mod media {
     pub const XCAP_DIFF: &str = "application/xcap-diff+xml";
 }
 
+/// How a private call begins at the called party (TS 24.379 6.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commencement {
+    /// The client answers by itself, if its user has set that.
+    Automatic,
+    /// The user is alerted and answers.
+    Manual,
+    /// The client answers by itself, whatever its user has set; needs a right of its own.
+    ForcedAutomatic,
+}
+
+impl Commencement {
+    /// What Answer-Mode and Priv-Answer-Mode ask for (RFC 5373); `None` when they ask for nothing
+    /// that is known. `Automatic`, which TS 24.379 11.1.1.2.2.1 writes, is taken for `Auto`.
+    #[must_use]
+    pub fn read(headers: &Headers) -> Option<Self> {
+        let mode = |field| {
+            let value = headers.get(field)?.split(';').next()?.trim();
+            match value.to_ascii_lowercase().as_str() {
+                "auto" | "automatic" => Some(Self::Automatic),
+                "manual" => Some(Self::Manual),
+                _ => None,
+            }
+        };
+        match mode(name::PRIV_ANSWER_MODE) {
+            Some(Self::Automatic | Self::ForcedAutomatic) => Some(Self::ForcedAutomatic),
+            Some(Self::Manual) => Some(Self::Manual),
+            None => mode(name::ANSWER_MODE),
+        }
+    }
+
+    /// The header field that asks for it.
+    //= TS 24.379 6.2.3
+    #[must_use]
+    pub const fn header(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Automatic => (name::ANSWER_MODE, "Auto"),
+            Self::Manual => (name::ANSWER_MODE, "Manual"),
+            Self::ForcedAutomatic => (name::PRIV_ANSWER_MODE, "Auto"),
+        }
+    }
+
+    /// Whether the client answers by itself.
+    #[must_use]
+    pub const fn is_automatic(self) -> bool {
+        matches!(self, Self::Automatic | Self::ForcedAutomatic)
+    }
+}
+
 /// Adds the MCPTT feature tag and the service identifier to a Contact.
 #[must_use]
 pub fn contact_features(contact: NameAddr) -> NameAddr {
@@ -83,4 +132,31 @@ pub fn has_mcptt(params: &Params) -> bool {
 #[must_use]
 pub fn is_focus(contact: &NameAddr) -> bool {
     contact.params.has(ISFOCUS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commencement_survives_its_header_field_and_both_spellings_are_read() {
+        for commencement in [
+            Commencement::Automatic,
+            Commencement::Manual,
+            Commencement::ForcedAutomatic,
+        ] {
+            let (field, value) = commencement.header();
+            let mut headers = Headers::default();
+            headers.push(field, value);
+            assert_eq!(Commencement::read(&headers), Some(commencement));
+        }
+        let mut headers = Headers::default();
+        assert_eq!(Commencement::read(&headers), None);
+        headers.push(name::ANSWER_MODE, "Automatic;require");
+        assert_eq!(Commencement::read(&headers), Some(Commencement::Automatic));
+        headers.push(name::PRIV_ANSWER_MODE, "Manual");
+        assert_eq!(Commencement::read(&headers), Some(Commencement::Manual));
+        headers.set(name::PRIV_ANSWER_MODE, "perhaps");
+        assert_eq!(Commencement::read(&headers), Some(Commencement::Automatic));
+    }
 }

@@ -15,6 +15,8 @@ impl StatusCode {
     pub const SESSION_PROGRESS: Self = Self(183);
     /// 200 OK.
     pub const OK: Self = Self(200);
+    /// 300 Multiple Choices.
+    pub const MULTIPLE_CHOICES: Self = Self(300);
     /// 400 Bad Request.
     pub const BAD_REQUEST: Self = Self(400);
     /// 403 Forbidden.

@@ -93,6 +93,7 @@ warnings! {
     NotAuthorisedAmbientListening 154 "user not authorised to make ambient listening call",
     NotAuthorisedFirstToAnswer 156 "user not authorised to originate a first-to-answer call",
     NotAuthorisedInterconnection 179 "service not authorized with the interconnected system",
+    NotAuthorisedFunctionalAlias 201 "user not authorized to change the functional alias status",
     LmrEncryptionNotPermitted 300 "LMR end-to-end encryption not permitted",
     LmrEncryptionRequired 301 "LMR end-to-end encryption required",
     LmrCodecRequired 302 "LMR codec required",

@@ -77,6 +77,7 @@ declared! {
     MCPTT_DEREGISTERED = "mcptt:deregistered", MCPTT_1, None, "TS 24.379 7.3.4", "a client's registration ended";
     MCPTT_AFFILIATED = "mcptt:affiliated", MCPTT_1, None, "TS 24.379 9.2.2", "a client affiliated to a group";
     MCPTT_DEAFFILIATED = "mcptt:deaffiliated", MCPTT_1, None, "TS 24.379 9.2.2", "a client left a group";
+    MCPTT_ALIASES = "mcptt:aliases", MCPTT_1, None, "TS 24.379 9A.2.2", "a client's active functional aliases changed";
     MCPTT_CALL_STARTED = "mcptt:call_started", MCPTT_1, None, "TS 24.379 10.1.1", "a call was set up";
     MCPTT_CALL_JOINED = "mcptt:call_joined", MCPTT_1, None, "TS 24.379 10.1.1", "a party joined a call";
     MCPTT_CALL_LEFT = "mcptt:call_left", MCPTT_1, None, "TS 24.379 10.1.1", "a party left a call";

@@ -65,7 +65,7 @@ pub struct Tuple {
     pub functional_aliases: Vec<String>,
 }
 
-/// A `presence` document of the affiliation procedures.
+/// A `presence` document of the affiliation and functional alias procedures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AffiliationPresence {
     /// MCPTT ID, or group ID between servers.
@@ -74,9 +74,17 @@ pub struct AffiliationPresence {
     pub tuples: Vec<Tuple>,
     /// Opaque identifier echoed in the notification the PUBLISH causes.
     pub p_id: Option<String>,
+    /// The same of a change of functional aliases (9A.2.1.2); its presence tells that this is one.
+    pub p_id_fa: Option<String>,
 }
 
 impl AffiliationPresence {
+    /// Whether this is about functional aliases, not affiliations.
+    #[must_use]
+    pub fn is_about_aliases(&self) -> bool {
+        self.p_id_fa.is_some() || self.tuples.iter().any(|t| !t.functional_aliases.is_empty())
+    }
+
     /// Reads a document.
     ///
     /// # Errors
@@ -91,6 +99,7 @@ impl AffiliationPresence {
             entity,
             tuples,
             p_id: root.child_text(MCPTT_NS, "p-id"),
+            p_id_fa: root.child_text(MCPTT_NS, "p-id-fa"),
         })
     }
 
@@ -129,8 +138,10 @@ impl AffiliationPresence {
                     .child(status),
             );
         }
-        if let Some(p_id) = &self.p_id {
-            root.push(Element::prefixed(PREFIX, MCPTT_NS, "p-id").text(p_id));
+        for (local, id) in [("p-id", &self.p_id), ("p-id-fa", &self.p_id_fa)] {
+            if let Some(id) = id {
+                root.push(Element::prefixed(PREFIX, MCPTT_NS, local).text(id));
+            }
         }
         root
     }

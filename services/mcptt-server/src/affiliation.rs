@@ -66,12 +66,18 @@ impl Affiliations {
         self.groups.iter()
     }
 
-    /// The notification body for one user (9.3.1).
+    /// The notification body for one user (9.3.1); `aliases` are the functional aliases of a client
+    /// (9A.3.1).
     #[must_use]
-    pub fn presence(&self, user: &McServiceId, p_id: Option<String>) -> AffiliationPresence {
+    pub fn presence(
+        &self,
+        user: &McServiceId,
+        aliases: impl Fn(&ClientKey) -> BTreeSet<String>,
+        p_id: Option<String>,
+    ) -> AffiliationPresence {
         let of_user = self.groups.iter().filter(|((u, _), _)| u == user);
-        let tuples = of_user.map(|((_, client), groups)| Tuple {
-            id: client.as_str().to_owned(),
+        let tuples = of_user.map(|(client, groups)| Tuple {
+            id: client.1.as_str().to_owned(),
             affiliations: groups
                 .iter()
                 .map(|group| Affiliation {
@@ -80,12 +86,13 @@ impl Affiliations {
                     ..Affiliation::default()
                 })
                 .collect(),
-            functional_aliases: Vec::new(),
+            functional_aliases: aliases(client).into_iter().collect(),
         });
         AffiliationPresence {
             entity: user.as_str().to_owned(),
             tuples: tuples.collect(),
             p_id,
+            p_id_fa: None,
         }
     }
 }

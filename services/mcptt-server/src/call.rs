@@ -1,11 +1,14 @@
-//! Group calls: the three MCPTT functions and the session that ties them to the media plane.
+//! Calls: the three MCPTT functions and the session that ties them to the media plane.
 //!
-//! [`admission`] is the order of checks of the controlling function, [`controlling`] its session as a
-//! state machine without IO; `originating` and `terminating` are the participating function towards
-//! the caller and the members; `session` drives them all for one call.
+//! `originating` and `terminating` are the participating function towards the caller and those who
+//! are called. [`admission`] is the order of checks of a group call, [`private`] that of a private
+//! call. [`controlling`] is the session of the controlling function as a state machine without IO;
+//! `session` drives it for one call, whatever its [`subject`].
 
 pub mod admission;
 pub mod controlling;
 pub mod originating;
+pub mod private;
 pub mod session;
+pub mod subject;
 pub mod terminating;

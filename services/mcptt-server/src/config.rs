@@ -14,6 +14,7 @@ use mc_runtime::sip::SipConfig;
 use serde::Deserialize;
 
 use crate::media_plane::MediaConfig;
+use crate::users::Users;
 
 /// Everything the server is told; unknown fields are refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -52,6 +53,10 @@ pub struct Config {
     /// What is asked of clients.
     #[serde(default)]
     pub policy: Policy,
+    /// What single users may do: one table `[users."sip:alice@mc.example"]` each. Default: all have
+    /// the defaults of [`UserPolicy`](crate::users::UserPolicy).
+    #[serde(default)]
+    pub users: Users,
     /// Calls.
     #[serde(default)]
     pub calls: CallConfig,
@@ -126,6 +131,11 @@ pub struct Policy {
     /// Clients that never published service settings are not called. Default false: the answer mode
     /// of a prearranged group call is automatic unless published otherwise.
     pub require_settings: bool,
+    /// Private calls without a PCK are refused. Default true.
+    pub require_pck: bool,
+    /// A functional alias counts only for a user who has it active; others are left out
+    /// (TS 24.379 10.1.1.3.1.1, TS 24.380 6.3.5). Default true.
+    pub require_active_alias: bool,
     /// Largest difference between the time of a CSK message and now, in seconds. Default 120.
     pub csk_skew_s: u64,
     /// Longest registration granted, in seconds. Default 600000.
@@ -145,6 +155,8 @@ impl Default for Policy {
             encrypt_info: true,
             require_accept_contact: true,
             require_settings: false,
+            require_pck: true,
+            require_active_alias: true,
             csk_skew_s: 120,
             max_registration_s: 600_000,
             max_affiliations: 50,
@@ -153,13 +165,13 @@ impl Default for Policy {
     }
 }
 
-/// Values of group calls that no document gives.
+/// Values of calls that no group document gives.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallConfig {
     /// Local address media sockets are opened on. Default 127.0.0.1.
     pub media_address: IpAddr,
-    /// T4 in seconds for groups without `on-network-hang-timer`. Default 30.
+    /// T4 in seconds for private calls and for groups without `on-network-hang-timer`. Default 30.
     pub hang_time_s: u64,
     /// T2: longest talk burst in seconds (`transmit-time/time-limit`). Default 30.
     pub talk_limit_s: u64,
@@ -167,6 +179,14 @@ pub struct CallConfig {
     pub queue_depth: u16,
     /// Session-Expires in seconds (RFC 4028). Default 1800.
     pub session_expires_s: u32,
+    /// Whether floor control of private calls is protected with the CSKs. Default true.
+    pub protect_private_floor_control: bool,
+    /// Floor priority of both parties of a private call, 1 to 255. Default 5.
+    pub private_priority: u8,
+    /// How long the called party of a private call may take to answer, in seconds. Default 60.
+    pub private_answer_s: u64,
+    /// Longest private call, in seconds (`private-call/max-duration`). Default 3600.
+    pub private_duration_s: u64,
 }
 
 impl Default for CallConfig {
@@ -177,6 +197,10 @@ impl Default for CallConfig {
             talk_limit_s: 30,
             queue_depth: 8,
             session_expires_s: 1800,
+            protect_private_floor_control: true,
+            private_priority: 5,
+            private_answer_s: 60,
+            private_duration_s: 3600,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! MCPTT server: registrar stand-in, participating and controlling functions, floor and media.
 
 pub mod affiliation;
+pub mod alias;
 pub mod authorisation;
 pub mod call;
+mod calls;
 pub mod config;
 pub mod error;
 pub mod groups;
@@ -19,6 +21,7 @@ pub mod server;
 pub mod store;
 mod subscribe;
 pub mod subscription;
+pub mod users;
 
 use std::sync::Arc;
 use std::time::Duration;

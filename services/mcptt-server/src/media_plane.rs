@@ -16,14 +16,15 @@ mod trace;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use floor_control::server::FunctionalAliases;
 use futures::future::BoxFuture;
-use mc_ids::{Csk, CskId, GroupId, McServiceId};
+use mc_ids::{Csk, CskId, McServiceId};
 
 pub use config::MediaConfig;
 pub use counters::MediaCounters;
 pub use distribution::MediaDistribution;
 
-/// Names a session (one group call) in the media plane; chosen by call control.
+/// Names a session (one call) in the media plane; chosen by call control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
@@ -31,13 +32,11 @@ pub struct SessionId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LegId(pub u64);
 
-/// What the group document and the service configuration say about a session's floor.
+/// What the group document or the service configuration say about a session's floor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionFacts {
     /// The session.
     pub session: SessionId,
-    /// The group.
-    pub group: GroupId,
     /// Call identifier for traces: the MCPTT session identity.
     pub call_id: String,
     /// T4: how long the floor may stay idle before call control hears of it (`on-network-hang-timer`).
@@ -80,6 +79,8 @@ pub struct LegFacts {
     pub queueing: bool,
     /// Whether the member may only listen.
     pub receive_only: bool,
+    /// The functional aliases the participant may speak under.
+    pub functional_aliases: FunctionalAliases,
     /// Whether the leg has a floor control stream at all.
     pub floor_control: bool,
     /// The CSK of the client; `None` only when floor control is not protected.

@@ -1,13 +1,14 @@
-//! PUBLISH: affiliation (TS 24.379 9.2.2.2.3) and service settings (7.3.3 to 7.3.5).
+//! PUBLISH: affiliation (TS 24.379 9.2.2.2.3), functional aliases (9A.2.2.2.3) and service settings
+//! (7.3.3 to 7.3.5).
 
 use std::collections::BTreeSet;
 
 use mc_ids::GroupId;
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::mcptt::{EXPIRES_FOREVER, media};
-use mc_sip::{McWarning, Multipart, StatusCode, Warning, name, token};
+use mc_sip::{McWarning, Multipart, Response, StatusCode, Warning, name, token};
 use mc_trace::{Event, names};
-use mc_xml::affiliation::AffiliationPresence;
+use mc_xml::affiliation::{AffiliationPresence, Tuple};
 use mc_xml::poc_settings::PocSettings;
 
 use crate::affiliation::ClientKey;
@@ -23,7 +24,7 @@ pub(crate) async fn handle(server: &Server, request: IncomingRequest) {
     let package = request.request.headers.event().map(|event| event.package);
     let result =
         match package.as_deref() {
-            Some("presence") => affiliation(server, &request).await,
+            Some("presence") => presence(server, &request).await,
             Some("poc-settings") => settings(server, &request).await,
             Some(_) | None => Err(Refusal::status(StatusCode::BAD_EVENT)
                 .with("Allow-Events", "presence, poc-settings")),
@@ -54,8 +55,8 @@ fn own_id(opened: &OpenedBody, sender: &Binding) -> Result<(), Refusal> {
     }
 }
 
-//= TS 24.379 9.2.2.2.3
-async fn affiliation(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
+/// Affiliations and functional aliases share an event package; the body tells them apart.
+async fn presence(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
     let sender = server.sender(request)?;
     let expires = request.request.headers.expires().unwrap_or(EXPIRES_FOREVER);
     if expires != 0 && expires != EXPIRES_FOREVER {
@@ -64,20 +65,108 @@ async fn affiliation(server: &Server, request: &IncomingRequest) -> Result<(), R
     }
     let opened = open(server, request, &sender)?;
     own_id(&opened, &sender)?;
+    let body = opened.parts.get(media::PIDF);
+    let body = body.map(|part| AffiliationPresence::parse(&part.content));
+    match body {
+        Some(Ok(presence)) if presence.is_about_aliases() => {
+            aliases(server, request, &sender, &presence, expires == 0).await
+        }
+        _ => affiliation(server, request, &sender, &opened, expires).await,
+    }
+}
+
+/// The tuple of the sender's client.
+fn own_tuple<'a>(presence: &'a AffiliationPresence, sender: &Binding) -> Result<&'a Tuple, Refusal> {
+    if presence.entity != sender.mcptt_id.as_str() {
+        return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
+    }
+    let own = |tuple: &&Tuple| tuple.id == sender.client_id.as_str();
+    let tuple = presence.tuples.iter().find(own);
+    tuple.ok_or(Refusal::status(StatusCode::BAD_REQUEST))
+}
+
+/// A change of functional aliases: the listed ones are all that shall be active, or with Expires 0
+/// those that shall be no longer.
+//= TS 24.379 9A.2.2.2.3
+async fn aliases(
+    server: &Server,
+    request: &IncomingRequest,
+    sender: &Binding,
+    presence: &AffiliationPresence,
+    give_up: bool,
+) -> Result<(), Refusal> {
+    let tuple = own_tuple(presence, sender)?;
+    let listed: BTreeSet<String> = tuple.functional_aliases.iter().cloned().collect();
+    let allowed = &server.parts.config.users.of(&sender.mcptt_id).functional_aliases;
+    if !give_up && !listed.iter().all(|alias| allowed.contains(alias)) {
+        return Err(Refusal::forbidden(McWarning::NotAuthorisedFunctionalAlias));
+    }
+    let client: ClientKey = (sender.mcptt_id.clone(), sender.client_id.clone());
+    let wanted = if give_up {
+        let active = server.aliases().of_client(&client);
+        active.difference(&listed).cloned().collect()
+    } else {
+        listed
+    };
+    let replaced = server.aliases().replace(&client, &wanted);
+    replaced.map_err(|error| {
+        tracing::info!(user = sender.mcptt_id.as_str(), %error, "activation refused");
+        Refusal::forbidden(McWarning::FunctionNotAllowed)
+    })?;
+    save_aliases(server, &client, &wanted).await;
+    request.respond(accepted(request, if give_up { 0 } else { EXPIRES_FOREVER }));
+    subscribe::notify_affiliation(server, &sender.mcptt_id, None);
+    Ok(())
+}
+
+async fn save_aliases(server: &Server, client: &ClientKey, aliases: &BTreeSet<String>) {
+    let saved = server.parts.store.save_functional_aliases(client, aliases);
+    if let Err(error) = saved.await {
+        tracing::error!(%error, "functional aliases were not saved");
+    }
+    let active: Vec<&str> = aliases.iter().map(String::as_str).collect();
+    let summary = format!("{} is active as [{}]", client.0.as_str(), active.join(", "));
+    let event = Event::local(&names::MCPTT_ALIASES, summary);
+    server.parts.tracer.emit(event);
+}
+
+/// A client that is gone has no functional alias active.
+pub(crate) async fn forget_aliases(server: &Server, client: &ClientKey) {
+    if server.aliases().of_client(client).is_empty() {
+        return;
+    }
+    // Nothing is wanted, so nothing is taken.
+    let _taken = server.aliases().replace(client, &BTreeSet::new());
+    save_aliases(server, client, &BTreeSet::new()).await;
+}
+
+/// The 200 to a publication.
+fn accepted(request: &IncomingRequest, expires: u32) -> Response {
+    request
+        .response(StatusCode::OK)
+        .with(name::SIP_ETAG, token::hex(&mut mc_runtime::rng(), 8))
+        .with(name::EXPIRES, expires.to_string())
+}
+
+//= TS 24.379 9.2.2.2.3
+async fn affiliation(
+    server: &Server,
+    request: &IncomingRequest,
+    sender: &Binding,
+    opened: &OpenedBody,
+    expires: u32,
+) -> Result<(), Refusal> {
     let client: ClientKey = (sender.mcptt_id.clone(), sender.client_id.clone());
     let (wanted, p_id) = if expires == 0 {
         (BTreeSet::new(), None)
     } else {
-        wanted(&opened.parts, &sender)?
+        wanted(&opened.parts, sender)?
     };
     let limit = server.parts.config.policy.max_affiliations;
     let too_many = wanted.len() > limit;
     let wanted: BTreeSet<GroupId> = wanted.into_iter().take(limit).collect();
 
-    let mut response = request
-        .response(StatusCode::OK)
-        .with(name::SIP_ETAG, token::hex(&mut mc_runtime::rng(), 8))
-        .with(name::EXPIRES, expires.to_string());
+    let mut response = accepted(request, expires);
     if too_many {
         response = response.with_warning(&Warning::numbered(
             server.host(),
@@ -88,7 +177,7 @@ async fn affiliation(server: &Server, request: &IncomingRequest) -> Result<(), R
 
     let mut accepted = BTreeSet::new();
     for group in wanted {
-        if is_member(server, &group, &sender).await {
+        if is_member(server, &group, sender).await {
             accepted.insert(group);
         }
     }
@@ -107,14 +196,7 @@ fn wanted(
         .ok_or(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
     let bad = || Refusal::status(StatusCode::BAD_REQUEST);
     let presence = AffiliationPresence::parse(&part.content).map_err(|_| bad())?;
-    if presence.entity != sender.mcptt_id.as_str() {
-        return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
-    }
-    let tuple = presence
-        .tuples
-        .iter()
-        .find(|tuple| tuple.id == sender.client_id.as_str())
-        .ok_or_else(bad)?;
+    let tuple = own_tuple(&presence, sender)?;
     let groups = tuple
         .affiliations
         .iter()
@@ -171,7 +253,7 @@ pub(crate) async fn replace_affiliations(
     }
     for (groups, joined) in [(change.joined, true), (change.left, false)] {
         for group in groups {
-            let session = server.calls().sessions.get(&group).cloned();
+            let session = server.calls().of_group(&group);
             let Some(session) = session else { continue };
             //= TS 24.379 10.1.1.4.6
             if joined {
@@ -217,10 +299,6 @@ async fn settings(server: &Server, request: &IncomingRequest) -> Result<(), Refu
     if let Some(binding) = server.registrations().by_impu_mut(&sender.impu) {
         binding.answer_mode = published.answer_mode;
     }
-    let response = request
-        .response(StatusCode::OK)
-        .with(name::SIP_ETAG, token::hex(&mut mc_runtime::rng(), 8))
-        .with(name::EXPIRES, expires.to_string());
-    request.respond(response);
+    request.respond(accepted(request, expires));
     Ok(())
 }

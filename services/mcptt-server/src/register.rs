@@ -196,6 +196,7 @@ pub(crate) async fn forget(server: &Server, binding: &Binding) {
     }
     let client = (binding.mcptt_id.clone(), binding.client_id.clone());
     publish::replace_affiliations(server, &client, BTreeSet::new()).await;
+    publish::forget_aliases(server, &client).await;
     subscribe::forget(server, &binding.impu);
     let summary = format!("{} deregistered", binding.impu);
     server

@@ -7,6 +7,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use crate::call::session::Parties;
 use crate::server::Server;
 
 /// `GET /status` once the server is there: registrations, affiliations and calls; no keys, no tokens.
@@ -16,7 +17,9 @@ pub fn status(server: Arc<OnceLock<Arc<Server>>>) -> Router {
 
 async fn show(State(server): State<Arc<OnceLock<Arc<Server>>>>) -> Json<Value> {
     let Some(server) = server.get() else {
-        return Json(json!({ "registrations": [], "affiliations": [], "calls": [] }));
+        return Json(json!({
+            "registrations": [], "affiliations": [], "functional_aliases": [], "calls": []
+        }));
     };
     let registrations: Vec<Value> = server
         .registrations()
@@ -44,13 +47,29 @@ async fn show(State(server): State<Arc<OnceLock<Arc<Server>>>>) -> Json<Value> {
         .collect();
     let calls: Vec<Value> = server
         .calls()
-        .sessions
-        .iter()
-        .map(|(group, handle)| {
+        .sessions()
+        .map(|handle| {
             let participants = handle.participants();
             let participants: Vec<&str> = participants.iter().map(mc_ids::McServiceId::as_str).collect();
-            json!({ "group": group.as_str(), "session": handle.identity.to_string(), "participants": participants })
+            let session = handle.identity.to_string();
+            match &handle.parties {
+                Parties::Group(group) => json!({
+                    "group": group.as_str(), "session": session, "participants": participants
+                }),
+                Parties::Private { caller, callee } => json!({
+                    "caller": caller.as_str(), "callee": callee.as_str(),
+                    "session": session, "participants": participants
+                }),
+            }
         })
         .collect();
-    Json(json!({ "registrations": registrations, "affiliations": affiliations, "calls": calls }))
+    let aliases: Vec<Value> = server
+        .aliases()
+        .iter()
+        .map(|(alias, (user, _))| json!({ "alias": alias, "mcptt_id": user.as_str() }))
+        .collect();
+    Json(json!({
+        "registrations": registrations, "affiliations": affiliations,
+        "functional_aliases": aliases, "calls": calls
+    }))
 }

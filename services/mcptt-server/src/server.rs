@@ -1,10 +1,8 @@
 //! The server: its state, and which procedure a SIP event belongs to.
 
-use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mc_ids::GroupId;
 use mc_runtime::sip::{Incoming, IncomingRequest, SipEndpoint};
 use mc_runtime::{CancellationToken, SharedClock, Tracer};
 use mc_sip::transaction::TransactionId;
@@ -13,11 +11,13 @@ use mc_trace::{Event, names};
 use tokio::sync::mpsc;
 
 use crate::affiliation::Affiliations;
+use crate::alias::FunctionalAliases;
 use crate::authorisation::Authoriser;
-use crate::call::session::{SessionHandle, SessionInput};
+use crate::call::session::SessionInput;
+pub(crate) use crate::calls::Calls;
 use crate::config::Config;
 use crate::groups::GroupSource;
-use crate::media_plane::{LegId, MediaEvent, MediaPlane};
+use crate::media_plane::{MediaEvent, MediaPlane};
 use crate::refusal::Refusal;
 use crate::registration::{Binding, Registrations};
 use crate::store::Store;
@@ -58,25 +58,9 @@ pub struct Server {
     routes: Vec<(Uri, Peer)>,
     registrations: Mutex<Registrations>,
     affiliations: Mutex<Affiliations>,
+    aliases: Mutex<FunctionalAliases>,
     subscriptions: Mutex<Subscriptions>,
     calls: Mutex<Calls>,
-}
-
-/// Where the events of calls go.
-#[derive(Debug, Default)]
-pub(crate) struct Calls {
-    pub(crate) sessions: HashMap<GroupId, SessionHandle>,
-    pub(crate) dialogs: HashMap<DialogId, (SessionHandle, LegId)>,
-    pub(crate) invites: HashMap<TransactionId, SessionHandle>,
-    last_number: u64,
-}
-
-impl Calls {
-    /// A number for a session or a leg, never used again.
-    pub(crate) const fn next_number(&mut self) -> u64 {
-        self.last_number += 1;
-        self.last_number
-    }
 }
 
 impl std::fmt::Debug for Server {
@@ -117,12 +101,18 @@ impl Server {
         for (client, groups) in parts.store.affiliations().await? {
             affiliations.replace(&client, groups);
         }
+        let mut aliases = FunctionalAliases::default();
+        for (client, active) in parts.store.functional_aliases().await? {
+            // The store holds each alias once, so none is taken.
+            let _taken = aliases.replace(&client, &active);
+        }
         Ok(Arc::new(Self {
             participating: uri(&parts.config.identities.participating)?,
             controlling: uri(&parts.config.identities.controlling)?,
             routes,
             registrations: Mutex::new(registrations),
             affiliations: Mutex::new(affiliations),
+            aliases: Mutex::new(aliases),
             subscriptions: Mutex::default(),
             calls: Mutex::default(),
             parts,
@@ -135,6 +125,10 @@ impl Server {
 
     pub(crate) fn affiliations(&self) -> MutexGuard<'_, Affiliations> {
         locked(&self.affiliations)
+    }
+
+    pub(crate) fn aliases(&self) -> MutexGuard<'_, FunctionalAliases> {
+        locked(&self.aliases)
     }
 
     pub(crate) fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {
@@ -259,12 +253,7 @@ impl Server {
 
     fn on_media(&self, event: MediaEvent) {
         let MediaEvent::FloorIdleTimeout { session } = event;
-        let handle = self
-            .calls()
-            .sessions
-            .values()
-            .find(|handle| handle.id == session)
-            .cloned();
+        let handle = self.calls().session(session);
         if let Some(handle) = handle {
             handle.send(SessionInput::FloorIdle);
         }
@@ -312,11 +301,7 @@ impl Server {
     }
 
     fn is_for_us(&self, target: &Uri) -> bool {
-        let session = self
-            .calls()
-            .sessions
-            .values()
-            .any(|handle| handle.identity.same_identity(target));
+        let session = self.calls().with_identity(target).is_some();
         self.is_own(target)
             || session
             || target

@@ -1,4 +1,4 @@
-//! What survives a restart: registrations without their keys, and affiliations.
+//! What survives a restart: registrations without their keys, affiliations, functional aliases.
 //!
 //! CSKs are kept in memory only: after a restart the client uploads one with its next REGISTER
 //! (TS 33.180 9.2.1), until then its protected bodies are refused.
@@ -114,6 +114,56 @@ impl Store {
         Ok(())
     }
 
+    /// Replaces the active functional aliases of one client.
+    ///
+    /// # Errors
+    /// A statement failed; nothing has changed then.
+    pub async fn save_functional_aliases(
+        &self,
+        client: &ClientKey,
+        aliases: &BTreeSet<String>,
+    ) -> Result<(), ServerError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("DELETE FROM functional_aliases WHERE mcptt_id = $1 AND client_id = $2")
+            .bind(client.0.as_str())
+            .bind(client.1.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        for alias in aliases {
+            sqlx::query(
+                "INSERT INTO functional_aliases (alias, mcptt_id, client_id) VALUES ($1, $2, $3) \
+                 ON CONFLICT (alias) DO UPDATE SET mcptt_id = excluded.mcptt_id, \
+                 client_id = excluded.client_id",
+            )
+            .bind(alias)
+            .bind(client.0.as_str())
+            .bind(client.1.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Every client's active functional aliases.
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn functional_aliases(
+        &self,
+    ) -> Result<BTreeMap<ClientKey, BTreeSet<String>>, ServerError> {
+        let rows = sqlx::query("SELECT alias, mcptt_id, client_id FROM functional_aliases")
+            .fetch_all(&self.pool)
+            .await?;
+        let mut all: BTreeMap<ClientKey, BTreeSet<String>> = BTreeMap::new();
+        for row in &rows {
+            if let (Some(client), Ok(alias)) = (client(row), row.try_get("alias")) {
+                all.entry(client).or_default().insert(alias);
+            }
+        }
+        Ok(all)
+    }
+
     /// Every client's affiliations.
     ///
     /// # Errors
@@ -126,20 +176,19 @@ impl Store {
             .await?;
         let mut all: BTreeMap<ClientKey, BTreeSet<GroupId>> = BTreeMap::new();
         for row in &rows {
-            let read = |column: &str| row.try_get::<String, _>(column).ok();
-            if let (Some(user), Some(client), Some(group)) =
-                (read("mcptt_id"), read("client_id"), read("group_id"))
-                && let (Ok(user), Ok(client), Ok(group)) = (
-                    McServiceId::new(user),
-                    ClientId::new(client),
-                    GroupId::new(group),
-                )
-            {
-                all.entry((user, client)).or_default().insert(group);
+            let group = row.try_get::<String, _>("group_id").ok();
+            if let (Some(client), Some(Ok(group))) = (client(row), group.map(GroupId::new)) {
+                all.entry(client).or_default().insert(group);
             }
         }
         Ok(all)
     }
+}
+
+fn client(row: &sqlx::any::AnyRow) -> Option<ClientKey> {
+    let text = |column: &str| row.try_get::<String, _>(column).ok();
+    let user = McServiceId::new(text("mcptt_id")?).ok()?;
+    Some((user, ClientId::new(text("client_id")?).ok()?))
 }
 
 fn binding(row: &sqlx::any::AnyRow) -> Option<Binding> {

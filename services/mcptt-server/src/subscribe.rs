@@ -11,6 +11,7 @@ use mc_xml::conference_info::{ConferenceInfo, ConferenceUser};
 use mc_xml::mcptt_info::{Content, McpttInfo};
 use mc_xml::poc_settings::PocSettings;
 
+use crate::call::session::Parties;
 use crate::info;
 use crate::refusal::Refusal;
 use crate::registration::Binding;
@@ -71,14 +72,14 @@ fn settings(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
 async fn conference(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
     let sender = server.sender(request)?;
     let unknown = || Refusal::not_found(McWarning::GroupCallDoesNotExist);
-    let group = {
-        let calls = server.calls();
-        let mut sessions = calls.sessions.iter();
-        sessions
-            .find(|(_, handle)| handle.identity.same_identity(&request.request.uri))
-            .map(|(group, _)| group.clone())
+    let parties = server
+        .calls()
+        .with_identity(&request.request.uri)
+        .map(|handle| handle.parties.clone());
+    // A private call has no conference state.
+    let Some(Parties::Group(group)) = parties else {
+        return Err(unknown());
     };
-    let group = group.ok_or_else(unknown)?;
     if subject(server, request, &sender)? != group.as_str() {
         return Err(unknown());
     }
@@ -232,9 +233,11 @@ fn with_state(
         .cloned();
     match &subscription.topic {
         Topic::Affiliation(user) => {
-            let presence = server
-                .affiliations()
-                .presence(user, p_id.map(str::to_owned));
+            let aliases = |client: &_| server.aliases().of_client(client);
+            let presence =
+                server
+                    .affiliations()
+                    .presence(user, aliases, p_id.map(str::to_owned));
             request.with_body(media::PIDF, presence.to_xml().into_bytes())
         }
         Topic::Settings => match binding {
@@ -251,8 +254,7 @@ fn with_state(
         Topic::Conference(group) => {
             let participants = server
                 .calls()
-                .sessions
-                .get(group)
+                .of_group(group)
                 .map(|handle| handle.participants())
                 .unwrap_or_default();
             let users = participants.into_iter().map(|id| ConferenceUser {

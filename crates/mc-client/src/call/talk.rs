@@ -1,21 +1,20 @@
-//! Speech in and out of SRTP (TS 33.180 7.4.2, 7.5).
+//! Speech in and out of SRTP (TS 33.180 7.4, 7.5).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::PoisonError;
 use std::time::Instant;
 
 use mc_audio::amr_wb::{Decoder, Encoder, Mode, Packing};
 use mc_audio::{FRAME, Frame16k};
-use mc_ids::{GroupId, GukId, KeyId};
+use mc_ids::{GukId, KeyId};
 use mc_media::rtp::{Frame, Header};
-use mc_media::{Layout, Mki, OpenError, RocTransport, SRTP_OVERHEAD, SrtpReceiver, SrtpSender};
-use mc_trace::{Endpoint, Event, KeyLogEntry, names};
-use mikey::{CryptoSession, media_keys};
+use mc_media::{Mki, OpenError, SRTP_OVERHEAD, SrtpReceiver, SrtpSender};
+use mc_trace::{Endpoint, Event, names};
 
+use crate::call::keys::{SendKey, SpeechKeys};
 use crate::call::{Remote, Shared};
+use crate::call_id::CallId;
 use crate::event::{ClientEvent, SpeechFrame};
-use crate::group_keys::{GroupKey, own_guk_id};
 
 /// Room for a payload of one frame.
 const MAX_PAYLOAD: usize = 128;
@@ -29,14 +28,14 @@ const MAX_DECODERS: usize = 16;
 /// Sends our speech while we have the floor.
 pub(super) struct Talker {
     shared: Shared,
-    group: GroupId,
+    keys: SpeechKeys,
     stream: Option<Stream>,
     talking: bool,
     first: bool,
     out: Box<[u8; MAX_PAYLOAD + SRTP_OVERHEAD]>,
 }
 
-/// A stream under one GMK: kept between talk bursts, so that an SSRC is not used up by each.
+/// A stream under one key: kept between talk bursts, so that an SSRC is not used up by each.
 struct Stream {
     mki: Mki,
     sender: SrtpSender,
@@ -49,11 +48,11 @@ struct Stream {
 }
 
 impl Talker {
-    pub(super) fn new(shared: Shared, group: GroupId) -> Self {
+    pub(super) fn new(shared: Shared, keys: SpeechKeys) -> Self {
         let out = Box::new([0; MAX_PAYLOAD + SRTP_OVERHEAD]);
         Self {
             shared,
-            group,
+            keys,
             stream: None,
             talking: false,
             first: false,
@@ -105,84 +104,49 @@ impl Talker {
 
     /// Each burst begins under the key that is current then.
     fn begin_burst(&mut self, remote: Remote) {
-        let keys = self
-            .shared
-            .keys
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(key) = keys.current(&self.group, self.shared.clock.unix()) else {
-            tracing::warn!(group = %self.group, "no usable GMK: nothing is sent");
+        let Some(key) = self.keys.sending(&self.shared) else {
+            tracing::warn!("no usable GMK: nothing is sent");
             self.stream = None;
             return;
-        };
-        let guk_id = own_guk_id(key, &self.shared.mcptt_id);
-        let (gmk, guk) = (key.gmk_id.key_id().0, guk_id.key_id().0);
-        let mki = Mki::Group {
-            gmk_id: gmk,
-            guk_id: guk,
         };
         if let Some(stream) = self
             .stream
             .as_mut()
-            .filter(|stream| stream.mki == mki && stream.octet_align == remote.octet_align)
+            .filter(|stream| stream.mki == key.mki && stream.octet_align == remote.octet_align)
         {
             let frames = stream.last.elapsed().as_millis() / FRAME.as_millis();
             let frames = u32::try_from(frames).unwrap_or_default();
             stream.timestamp = stream.timestamp.wrapping_add(frames.wrapping_mul(TICKS));
             return;
         }
-        self.stream = new_stream(&self.shared, key, guk_id, mki, remote)
+        self.stream = self
+            .new_stream(&key, remote)
             .inspect_err(|error| tracing::error!(error, "cannot send speech"))
             .ok();
     }
-}
 
-fn new_stream(
-    shared: &Shared,
-    key: &GroupKey,
-    guk_id: GukId,
-    mki: Mki,
-    remote: Remote,
-) -> Result<Stream, String> {
-    let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-    let lease = state.lease(mki, &[]).map_err(|error| error.to_string())?;
-    drop(state);
-    export(shared, key, guk_id.key_id(), mki);
-    let master = key.master_key(guk_id.key_id());
-    Ok(Stream {
-        mki,
-        sender: SrtpSender::new(&master, lease, RocTransport::InPacket),
-        encoder: Encoder::new(Mode::default()).map_err(|error| error.to_string())?,
-        packing: Packing::new(remote.octet_align).map_err(|error| error.to_string())?,
-        octet_align: remote.octet_align,
-        timestamp: 0,
-        last: Instant::now(),
-    })
-}
-
-/// Lab switch: the derived key goes to the key log.
-fn export(shared: &Shared, key: &GroupKey, guk_id: KeyId, mki: Mki) {
-    if !shared.tracer.exports_keys() {
-        return;
+    fn new_stream(&self, key: &SendKey, remote: Remote) -> Result<Stream, String> {
+        let lease = self.keys.lease(&self.shared, key.mki)?;
+        if self.shared.tracer.exports_keys() {
+            self.shared.tracer.key(key.log_entry());
+        }
+        Ok(Stream {
+            mki: key.mki,
+            sender: SrtpSender::new(&key.master(), lease, key.roc),
+            encoder: Encoder::new(Mode::default()).map_err(|error| error.to_string())?,
+            packing: Packing::new(remote.octet_align).map_err(|error| error.to_string())?,
+            octet_align: remote.octet_align,
+            timestamp: 0,
+            last: Instant::now(),
+        })
     }
-    let keys = media_keys(&key.gmk, CryptoSession::GroupCall, guk_id, &key.rand);
-    let Mki::Group {
-        gmk_id,
-        guk_id: guk,
-    } = mki
-    else {
-        return;
-    };
-    let mki = [gmk_id.to_be_bytes(), guk.to_be_bytes()].concat();
-    let session = CryptoSession::GroupCall as u8;
-    let entry = KeyLogEntry::srtp(guk, session, &keys.master_key, &keys.master_salt, &mki);
-    shared.tracer.key(entry);
 }
 
 /// Receives the speech of others.
 pub(super) struct Listener {
     shared: Shared,
-    group: GroupId,
+    call: CallId,
+    keys: SpeechKeys,
     receiver: SrtpReceiver,
     streams: BTreeMap<u32, Receiving>,
     payload_type: u8,
@@ -197,11 +161,12 @@ struct Receiving {
 }
 
 impl Listener {
-    pub(super) fn new(shared: Shared, group: GroupId) -> Self {
+    pub(super) fn new(shared: Shared, call: CallId, keys: SpeechKeys) -> Self {
         Self {
             shared,
-            group,
-            receiver: SrtpReceiver::new(Layout::GROUP),
+            call,
+            receiver: SrtpReceiver::new(keys.layout()),
+            keys,
             streams: BTreeMap::new(),
             payload_type: 0,
             octet_align: true,
@@ -216,12 +181,10 @@ impl Listener {
     /// Takes in a packet; true if it was authentic.
     pub(super) fn packet(&mut self, packet: &mut [u8]) -> bool {
         let raw = self.shared.tracer.wants_media().then(|| packet.to_vec());
-        let (keys, group) = (&self.shared.keys, &self.group);
-        let opened = self.receiver.open(packet, |mki| {
-            keys.read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .master_key(mki, group)
-        });
+        let (shared, keys) = (&self.shared, &self.keys);
+        let opened = self
+            .receiver
+            .open(packet, |mki| keys.receiving(shared, mki));
         let opened = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -234,16 +197,13 @@ impl Listener {
         if let Some(raw) = raw {
             trace_received(&self.shared, &raw, &payload, header);
         }
-        if header.payload_type == self.payload_type
-            && let Mki::Group { guk_id, .. } = mki
-            && let Ok(guk_id) = GukId::try_from(KeyId(guk_id))
-        {
-            self.decode(header, guk_id, &payload);
+        if header.payload_type == self.payload_type {
+            self.decode(header, talker(mki), &payload);
         }
         true
     }
 
-    fn decode(&mut self, header: Header, guk_id: GukId, payload: &[u8]) {
+    fn decode(&mut self, header: Header, guk_id: Option<GukId>, payload: &[u8]) {
         if !self.streams.contains_key(&header.ssrc) && !self.open_stream(header) {
             return;
         }
@@ -274,7 +234,7 @@ impl Listener {
         stream.heard = Instant::now();
         for (concealed, samples) in frames {
             self.shared.events.emit(ClientEvent::Speech(SpeechFrame {
-                group: self.group.clone(),
+                call: self.call.clone(),
                 guk_id,
                 ssrc: header.ssrc,
                 sequence: header.sequence,
@@ -311,6 +271,14 @@ impl Listener {
             },
         );
         true
+    }
+}
+
+/// GUK-ID of a talker of a group.
+fn talker(mki: Mki) -> Option<GukId> {
+    match mki {
+        Mki::Group { guk_id, .. } => GukId::try_from(KeyId(guk_id)).ok(),
+        Mki::Key(_) => None,
     }
 }
 

@@ -1,22 +1,27 @@
-//! Two members of a group, their media connected directly, the test as their floor control server.
+//! Two parties of a call, their media connected directly, the test as their floor control server.
 
 use std::time::Duration;
 
 use floor_control::message::{FloorGranted, FloorMessage, FloorRevoke, FloorTaken, RevokeCause};
 use floor_control::{FloorMessage as Message, FloorPacket};
-use mc_ids::{Gmk, GmkId, Key128, KeyId, NtpTime};
-use mc_media::{MkiLength, SrtcpReceiver, SrtcpSender};
+use mc_ids::{Gmk, GmkId, GroupId, Key128, KeyId, NtpTime};
+use mc_media::{Layout, MasterKey, MkiLength, SrtcpReceiver, SrtcpSender, SrtpReceiver};
 use mc_runtime::TestClock;
 use mikey::{DistributedKey, Opened, Party};
 use tempfile::TempDir;
 
 use super::*;
 use crate::event::SpeechFrame;
+use crate::private_call_key::PrivateCallKey;
 
 const GMS: &str = "sip:gms@mc.example";
 
 fn group() -> GroupId {
     GroupId::new("sip:fire@mc.example").unwrap()
+}
+
+fn call() -> CallId {
+    CallId::Group(group())
 }
 
 fn keys_of(user: &str, gmk: u8) -> GroupKeys {
@@ -50,8 +55,9 @@ fn keys_of(user: &str, gmk: u8) -> GroupKeys {
     keys
 }
 
-/// One member with its side of the floor control server.
+/// One party with its side of the floor control server.
 struct Member {
+    call: CallId,
     commands: mpsc::Sender<CallCommand>,
     events: mpsc::Receiver<ClientEvent>,
     audio: SocketAddr,
@@ -64,7 +70,17 @@ struct Member {
 }
 
 impl Member {
+    /// A member of the group.
     async fn new(name: &str, gmk: u8) -> Self {
+        Self::with_keys(name, gmk, call(), SpeechKeys::Group(group())).await
+    }
+
+    /// A party of a private call.
+    async fn private(name: &str, key: PrivateCallKey) -> Self {
+        Self::with_keys(name, 5, CallId::Private(1), SpeechKeys::Private(key)).await
+    }
+
+    async fn with_keys(name: &str, gmk: u8, call: CallId, keys: SpeechKeys) -> Self {
         let user = format!("sip:{name}@mc.example");
         let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let association = Association::new(&mut mc_runtime::rng());
@@ -80,13 +96,14 @@ impl Member {
         };
         let sockets = Sockets::bind([127, 0, 0, 1].into()).await.unwrap();
         let (audio, floor) = sockets.addresses().unwrap();
-        let call = Call::new(shared, group(), sockets, &association).unwrap();
+        let task = Call::new(shared, call.clone(), keys, sockets, &association).unwrap();
         let (commands, queue) = mpsc::channel(64);
-        tokio::spawn(call.run(queue));
+        tokio::spawn(task.run(queue));
         let lease = StateDir::open(dirs[1].path())
             .unwrap()
             .lease(association.mki(), &[]);
         Self {
+            call,
             commands,
             events: receiver,
             audio,
@@ -177,7 +194,7 @@ impl Member {
         assert_eq!(
             self.event().await,
             ClientEvent::FloorGranted {
-                group: group(),
+                call: self.call.clone(),
                 duration
             }
         );
@@ -216,7 +233,7 @@ async fn floor_and_speech_between_two_members() {
     .await;
     let functional_alias = Some("sip:unit-1@mc.example".to_owned());
     let taken = ClientEvent::FloorTaken {
-        group: group(),
+        call: call(),
         talker,
         functional_alias,
     };
@@ -242,7 +259,7 @@ async fn floor_and_speech_between_two_members() {
     alice.tell(CallCommand::Release).await;
     assert_eq!(
         alice.event().await,
-        ClientEvent::FloorReleased { group: group() }
+        ClientEvent::FloorReleased { call: call() }
     );
     assert!(matches!(
         alice.floor_message().await,
@@ -275,7 +292,7 @@ async fn nothing_is_sent_without_the_floor_and_after_a_revoke() {
         })
         .await;
     let revoked = ClientEvent::FloorRevoked {
-        group: group(),
+        call: call(),
         cause: 2,
         phrase: "too long".to_owned(),
     };
@@ -304,6 +321,48 @@ async fn packets_under_another_gmk_or_from_a_stranger_are_not_heard() {
     bob.send_floor(taken()).await;
     assert!(matches!(bob.event().await, ClientEvent::FloorTaken { .. }));
     assert!(bob.events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn private_speech_goes_under_the_pck_with_a_key_of_each_direction() {
+    let key = PrivateCallKey::draw(&mut mc_runtime::rng());
+    let mut alice = Member::private("alice", key.clone()).await;
+    let mut bob = Member::private("bob", key.far_end()).await;
+    alice.connect(bob.audio).await;
+    bob.connect(alice.audio).await;
+    alice.press_and_grant().await;
+    alice.tell(CallCommand::Speech(tone())).await;
+    let heard = bob.speech().await;
+    assert_eq!((heard.call, heard.guk_id), (CallId::Private(1), None));
+    bob.press_and_grant().await;
+    bob.tell(CallCommand::Speech(tone())).await;
+    assert!(alice.speech().await.marker);
+}
+
+#[tokio::test]
+async fn private_packets_name_the_pck_and_open_with_the_initiators_key_only() {
+    let key = PrivateCallKey::draw(&mut mc_runtime::rng());
+    let mut alice = Member::private("alice", key.clone()).await;
+    let listener = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    alice.connect(listener.local_addr().unwrap()).await;
+    alice.press_and_grant().await;
+    alice.tell(CallCommand::Speech(tone())).await;
+    let mut packet = [0; MAX_PACKET];
+    let length = listener.recv(&mut packet).await.unwrap();
+    let packet = &packet[..length];
+    assert_eq!(packet.last_chunk::<4>(), Some(&key.id().key_id().octets()));
+    let opens = |session| {
+        let keys = MasterKey::from(&key.media_keys(session));
+        let mut copy = packet.to_vec();
+        let mut receiver = SrtpReceiver::new(Layout::PRIVATE);
+        receiver.open(&mut copy, |_| Some(keys)).is_ok()
+    };
+    assert!(opens(mikey::CryptoSession::PrivateCallInitiator));
+    assert!(!opens(mikey::CryptoSession::PrivateCallReceiver));
+    // What comes back from elsewhere in the sender's own direction is not heard.
+    listener.send_to(packet, alice.audio).await.unwrap();
+    alice.send_floor(taken()).await;
+    assert!(!matches!(alice.event().await, ClientEvent::Speech(_)));
 }
 
 fn taken() -> FloorTaken {

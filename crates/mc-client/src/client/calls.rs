@@ -1,256 +1,190 @@
-//! Group calls of an established client: out, in, refreshed, ended (TS 24.379 10.1.1).
+//! Calls of an established client, group and private alike: media, answered, refreshed, ended
+//! (TS 24.379 10.1.1, 11.1).
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use floor_control::participant::SetUp;
-use mc_ids::{GroupId, McServiceId};
-use mc_runtime::CancellationToken;
-use mc_runtime::sip::{IncomingRequest, ResponseStream, SipEndpoint};
+use mc_ids::McServiceId;
+use mc_runtime::sip::IncomingRequest;
 use mc_sip::mcptt::{ICSI, media};
-use mc_sip::sdp::{FloorParameters, McpttMedia};
+use mc_sip::sdp::McpttMedia;
 use mc_sip::{
-    Dialog, DialogId, McWarning, Method, Request, SessionTimer, SessionTimerAction,
-    SessionTimerPolicy, StatusCode, Warning, name,
+    Dialog, DialogId, McWarning, Method, SessionTimer, SessionTimerAction, SessionTimerPolicy,
+    StatusCode, Warning, name,
 };
 use tokio::sync::mpsc;
 
-use crate::call::{Call, CallCommand, Remote, Sockets};
-use crate::client::established::{Established, described};
-use crate::event::{ClientEvent, Step, StepFailure};
-use crate::requests::{Refused, answer_media, incoming_call};
+use crate::call::{Call, CallCommand, Remote, Sockets, SpeechKeys};
+use crate::call_id::CallId;
+use crate::client::established::Established;
+use crate::event::{ClientEvent, Step};
+use crate::handle::Rejection;
+use crate::requests::{CallKind, IncomingCall, Refused, answer_media, incoming_call};
 
-const CLAUSE: &str = "TS 24.379 10.1.1.2.1.1";
+/// Host name in Warning header fields.
+pub(super) const AGENT: &str = "mc-client";
 /// Commands a call may be behind: two seconds of speech.
 const QUEUE: usize = 128;
 
 /// The signalling side of a call.
 #[derive(Debug)]
 pub(super) struct Leg {
-    group: GroupId,
-    dialog: Dialog,
-    timer: Option<SessionTimer>,
+    pub(super) call: CallId,
+    pub(super) dialog: Dialog,
+    pub(super) timer: Option<SessionTimer>,
     /// Our description, repeated on a refresh.
-    description: Vec<u8>,
-}
-
-/// What became of a call we made.
-#[derive(Debug)]
-pub(super) struct Answered {
-    group: GroupId,
-    description: Vec<u8>,
-    result: Result<Accepted, Refusal>,
-}
-
-#[derive(Debug)]
-struct Accepted {
-    dialog: Dialog,
-    timer: Option<SessionTimer>,
-    media: McpttMedia,
-}
-
-#[derive(Debug)]
-struct Refusal {
-    status: u16,
-    detail: String,
+    pub(super) description: Vec<u8>,
 }
 
 impl Established {
-    /// Makes a call.
-    //= TS 24.379 10.1.1.2.1.1
-    pub(super) async fn call(&mut self, group: &GroupId, implicit_floor: bool) {
-        if self.is_busy(group) {
-            return self.refused(group, 0, "a call is up in this group".to_owned());
-        }
-        let protected = self.protected.contains(group);
-        if protected && self.lacking().contains(group) {
-            return self.refused(group, 0, "no GMK for this group yet".to_owned());
-        }
-        let (audio, floor) = match self.start_media(group).await {
-            Ok(addresses) => addresses,
-            Err(detail) => return self.refused(group, 0, detail),
-        };
-        //= TS 24.380 14.3.2
-        let parameters = FloorParameters {
-            queueing: true,
-            granted: true,
-            implicit_request: implicit_floor,
-            ..FloorParameters::default()
-        };
-        let offer = McpttMedia::new(audio, Some(floor), parameters);
-        let request = self.make(|r| r.invite(group, &offer));
-        let description = offer.to_sdp(1, 1).to_string().into_bytes();
-        let cancel = CancellationToken::new();
-        self.outgoing.insert(group.clone(), cancel.clone());
-        let responses = self
-            .link
-            .endpoint
-            .request(request.clone(), self.link.server);
-        let (answers, group) = (self.answers.0.clone(), group.clone());
-        let endpoint = self.link.endpoint.clone();
-        tokio::spawn(async move {
-            let result = await_answer(&endpoint, responses, &request, &cancel).await;
-            // A client that stopped meanwhile needs no answer.
-            let _stopped = answers
-                .send(Answered {
-                    group,
-                    description,
-                    result,
-                })
-                .await;
-        });
+    pub(super) fn is_busy(&self, call: &CallId) -> bool {
+        self.outgoing.contains_key(call) || self.legs.values().any(|leg| leg.call == *call)
     }
 
-    fn is_busy(&self, group: &GroupId) -> bool {
-        self.outgoing.contains_key(group) || self.legs.values().any(|leg| leg.group == *group)
+    /// Private calls that are up, offered or being made.
+    pub(super) fn private_calls(&self) -> usize {
+        let up = self.legs.values().filter(|leg| leg.call.is_private());
+        let made = self.outgoing.keys().filter(|call| call.is_private());
+        up.count() + made.count() + self.offered.len()
     }
 
-    async fn start_media(
+    pub(super) async fn start_media(
         &self,
-        group: &GroupId,
-    ) -> Result<(std::net::SocketAddr, std::net::SocketAddr), String> {
+        call: &CallId,
+        keys: SpeechKeys,
+    ) -> Result<(SocketAddr, SocketAddr), String> {
         let sockets = Sockets::bind(self.config.media_address)
             .await
             .map_err(|e| e.to_string())?;
         let addresses = sockets.addresses().map_err(|error| error.to_string())?;
-        let call = Call::new(
+        let task = Call::new(
             self.shared.clone(),
-            group.clone(),
+            call.clone(),
+            keys,
             sockets,
             &self.association,
         )?;
         let (commands, queue) = mpsc::channel(QUEUE);
-        self.table.insert(group.clone(), commands);
-        tokio::spawn(call.run(queue));
+        self.table.insert(call.clone(), commands);
+        tokio::spawn(task.run(queue));
         Ok(addresses)
     }
 
-    fn end_media(&self, group: &GroupId) {
-        if let Some(commands) = self.table.remove(group) {
+    pub(super) fn end_media(&self, call: &CallId) {
+        if let Some(commands) = self.table.remove(call) {
             tokio::spawn(async move { commands.send(CallCommand::End).await });
         }
     }
 
-    fn connect(&self, group: &GroupId, far: &McpttMedia, set_up: SetUp) {
+    pub(super) fn connect(&self, call: &CallId, far: &McpttMedia, set_up: SetUp) {
         let remote = Remote {
             audio: far.audio,
             floor: far.floor,
             payload_type: far.payload_type,
             octet_align: far.octet_align,
         };
-        if let Some(commands) = self.table.get(group)
+        if let Some(commands) = self.table.get(call)
             && commands
                 .try_send(CallCommand::Connect(remote, set_up))
                 .is_err()
         {
-            tracing::error!(%group, "media task of the call is gone");
+            tracing::error!(%call, "media task of the call is gone");
         }
     }
 
-    pub(super) fn on_answered(&mut self, answered: Answered) {
-        let Answered {
-            group,
-            description,
-            result,
-        } = answered;
-        self.outgoing.remove(&group);
-        match result {
-            Ok(Accepted {
-                dialog,
-                timer,
-                media,
-            }) => {
-                let parameters = &media.floor_parameters;
-                let set_up = match (parameters.granted, parameters.implicit_request) {
-                    (true, _) => SetUp::Granted,
-                    (false, true) => SetUp::ImplicitRequest,
-                    (false, false) => SetUp::Listening,
-                };
-                self.connect(&group, &media, set_up);
-                let leg = Leg {
-                    group: group.clone(),
-                    dialog,
-                    timer,
-                    description,
-                };
-                self.legs.insert(leg.dialog.id().clone(), leg);
-                self.started(group, None);
-            }
-            Err(Refusal { status, detail }) => {
-                self.end_media(&group);
-                self.refused(&group, status, detail);
-            }
+    /// A call is up at both ends.
+    pub(super) fn started(&mut self, leg: Leg, caller: Option<McServiceId>) {
+        let call = leg.call.clone();
+        self.legs.insert(leg.dialog.id().clone(), leg);
+        tracing::info!(node = self.config.node, %call, "call started");
+        let step = if call.is_private() { Step::P } else { Step::C };
+        self.emit(ClientEvent::StepPassed(step));
+        self.emit(ClientEvent::CallStarted { call, caller });
+    }
+
+    /// A call comes in.
+    pub(super) async fn on_invite(&mut self, request: IncomingRequest) {
+        match incoming_call(&request.request, Some(&self.xml)) {
+            Ok(incoming) => match incoming.kind.clone() {
+                CallKind::Group(group) => {
+                    self.on_group_invite(&request, CallId::Group(group), incoming)
+                        .await;
+                }
+                CallKind::Private {
+                    called_alias,
+                    automatic,
+                } => {
+                    self.on_private_invite(request, incoming, called_alias, automatic)
+                        .await;
+                }
+            },
+            Err(refused) => refuse_invite(&request, refused),
         }
     }
 
-    fn started(&self, group: GroupId, caller: Option<McServiceId>) {
-        tracing::info!(node = self.config.node, %group, "call started");
-        self.emit(ClientEvent::StepPassed(Step::C));
-        self.emit(ClientEvent::CallStarted { group, caller });
-    }
-
-    fn refused(&self, group: &GroupId, status: u16, detail: String) {
-        let service = if status == 0 {
-            "client"
-        } else {
-            "mcptt-server"
-        };
-        let failure = StepFailure {
-            service,
-            clause: CLAUSE,
-            detail: detail.clone(),
-        };
-        self.emit(ClientEvent::StepFailed(Step::C, failure));
-        self.emit(ClientEvent::CallRefused {
-            group: group.clone(),
-            status,
-            detail,
-        });
-    }
-
-    /// Answers a call automatically.
+    /// Answers a group call automatically.
     //= TS 24.379 10.1.1.2.2.1
-    pub(super) async fn on_invite(&mut self, request: &IncomingRequest) {
-        let call = match incoming_call(&request.request, Some(&self.xml)) {
-            Ok(call) => call,
-            Err(refused) => return refuse_invite(request, refused),
-        };
-        if !self.config.groups.contains(&call.group) {
+    async fn on_group_invite(
+        &mut self,
+        request: &IncomingRequest,
+        call: CallId,
+        incoming: IncomingCall,
+    ) {
+        let Some(group) = call
+            .group()
+            .filter(|group| self.config.groups.contains(group))
+        else {
             return request.respond_status(StatusCode::NOT_FOUND);
-        }
-        if self.is_busy(&call.group) {
+        };
+        if self.is_busy(&call) {
             return request.respond_status(StatusCode::BUSY_HERE);
         }
+        let keys = SpeechKeys::Group(group.clone());
+        let caller = incoming.caller;
+        self.answer(request, call, keys, &incoming.media, caller)
+            .await;
+    }
+
+    /// Answers a call: from here on it is up, or refused.
+    pub(super) async fn answer(
+        &mut self,
+        request: &IncomingRequest,
+        call: CallId,
+        keys: SpeechKeys,
+        far: &McpttMedia,
+        caller: Option<McServiceId>,
+    ) {
         let Ok(dialog) = Dialog::uas(&request.request, &request.to_tag) else {
             return request.respond_status(StatusCode::BAD_REQUEST);
         };
-        let (audio, floor) = match self.start_media(&call.group).await {
+        let (audio, floor) = match self.start_media(&call, keys).await {
             Ok(addresses) => addresses,
             Err(detail) => {
                 tracing::error!(detail, "call cannot be answered");
                 return request.respond_status(StatusCode::SERVER_INTERNAL_ERROR);
             }
         };
-        let parameters = call.media.floor_parameters.answer(u8::MAX, false, false);
+        let parameters = far.floor_parameters.answer(u8::MAX, false, false);
         let answer = McpttMedia {
-            payload_type: call.media.payload_type,
-            octet_align: call.media.octet_align,
-            protocol: call.media.protocol.clone(),
-            ..McpttMedia::new(audio, call.media.floor.map(|_| floor), parameters)
+            payload_type: far.payload_type,
+            octet_align: far.octet_align,
+            protocol: far.protocol.clone(),
+            ..McpttMedia::new(audio, far.floor.map(|_| floor), parameters)
         };
         let description = answer.to_sdp(1, 1).to_string().into_bytes();
         match self.accept_session(request, &description) {
             Some(timer) => {
-                self.connect(&call.group, &call.media, SetUp::Listening);
+                self.connect(&call, far, SetUp::Listening);
                 let leg = Leg {
-                    group: call.group.clone(),
+                    call,
                     dialog,
                     timer,
                     description,
                 };
-                self.legs.insert(leg.dialog.id().clone(), leg);
-                self.started(call.group, call.caller);
+                self.started(leg, caller);
             }
-            None => self.end_media(&call.group),
+            None => self.end_media(&call),
         }
     }
 
@@ -306,12 +240,12 @@ impl Established {
             );
         }
         let offer = answer_media(&request.request.headers, &request.request.body);
-        let group = leg.group.clone();
+        let call = leg.call.clone();
         let Some(timer) = self.accept_session(request, &description) else {
             return;
         };
         if let Some(media) = offer {
-            self.connect(&group, &media, SetUp::Listening);
+            self.connect(&call, &media, SetUp::Listening);
         }
         if let Some(leg) = self.legs.get_mut(id) {
             leg.timer = timer;
@@ -320,32 +254,31 @@ impl Established {
 
     fn end_leg(&mut self, id: &DialogId, reason: String) {
         if let Some(leg) = self.legs.remove(id) {
-            self.end_media(&leg.group);
-            tracing::info!(node = self.config.node, group = %leg.group, reason, "call released");
-            self.emit(ClientEvent::Released {
-                group: leg.group,
-                reason,
-            });
+            let call = leg.call;
+            self.end_media(&call);
+            tracing::info!(node = self.config.node, %call, reason, "call released");
+            self.emit(ClientEvent::Released { call, reason });
         }
     }
 
-    /// Leaves a call, or gives up one that is not answered yet.
+    /// Leaves a call, gives up one that is not answered yet, or declines one that is offered.
     //= TS 24.379 10.1.1.2.3
-    pub(super) fn hang_up(&mut self, group: &GroupId) {
-        if let Some(cancel) = self.outgoing.get(group) {
-            return cancel.cancel();
+    //= TS 24.379 11.1.3.1.1.1
+    pub(super) fn hang_up(&mut self, call: &CallId) {
+        if self.cancel_outgoing(call) || self.reject(call, Rejection::Declined) {
+            return;
         }
         let id = self
             .legs
             .iter()
-            .find(|(_, leg)| leg.group == *group)
+            .find(|(_, leg)| leg.call == *call)
             .map(|(id, _)| id.clone());
         if let Some(id) = id {
             self.bye(&id, "hung up");
         }
     }
 
-    fn bye(&mut self, id: &DialogId, reason: &str) {
+    pub(super) fn bye(&mut self, id: &DialogId, reason: &str) {
         if let Some(leg) = self.legs.get_mut(id) {
             let bye = leg.dialog.request(Method::Bye);
             let mut responses = self.link.endpoint.request(bye, self.link.server);
@@ -390,95 +323,35 @@ impl Established {
     }
 
     pub(super) async fn end_all(&mut self) {
-        for cancel in self.outgoing.values() {
-            cancel.cancel();
+        for call in self.outgoing.keys().cloned().collect::<Vec<_>>() {
+            self.cancel_outgoing(&call);
+            self.end_media(&call);
         }
-        let ids: Vec<DialogId> = self.legs.keys().cloned().collect();
-        for id in ids {
+        for call in self.offered.keys().cloned().collect::<Vec<_>>() {
+            self.reject(&call, Rejection::Unavailable);
+        }
+        for id in self.legs.keys().cloned().collect::<Vec<_>>() {
             self.bye(&id, "client stops");
-        }
-        let waiting: Vec<GroupId> = self.outgoing.keys().cloned().collect();
-        for group in waiting {
-            self.end_media(&group);
         }
         // BYEs leave before the endpoint closes.
         tokio::task::yield_now().await;
     }
 }
 
-async fn await_answer(
-    endpoint: &SipEndpoint,
-    mut responses: ResponseStream,
-    request: &Request,
-    cancel: &CancellationToken,
-) -> Result<Accepted, Refusal> {
-    let mut cancelled = false;
-    let response = loop {
-        tokio::select! {
-            () = cancel.cancelled(), if !cancelled => {
-                cancelled = true;
-                responses.cancel();
-            }
-            response = responses.next() => match response {
-                Some(Ok(response)) if response.status.is_provisional() => {}
-                Some(Ok(response)) => break response,
-                Some(Err(error)) => {
-                    let status = error.status().code();
-                    return Err(Refusal { status, detail: error.to_string() });
-                }
-                None => {
-                    let detail = "no answer".to_owned();
-                    return Err(Refusal { status: 408, detail });
-                }
-            },
-        }
+pub(super) fn refuse_invite(request: &IncomingRequest, refused: Refused) {
+    let (status, warning) = match refused {
+        Refused::Malformed => (StatusCode::BAD_REQUEST, None),
+        Refused::NotAcceptable => (StatusCode::NOT_ACCEPTABLE_HERE, None),
+        Refused::Undecryptable => (StatusCode::FORBIDDEN, Some(McWarning::UnableToDecryptXml)),
+        //= TS 33.180 5.6
+        Refused::NotAuthentic => (
+            StatusCode::TEMPORARILY_UNAVAILABLE,
+            Some(McWarning::MikeyAuthenticationFailed),
+        ),
     };
-    let status = response.status.code();
-    if !response.status.is_success() {
-        return Err(Refusal {
-            status,
-            detail: described(&response),
-        });
+    let mut response = request.response(status);
+    if let Some(warning) = warning {
+        response = response.with_warning(&Warning::numbered(AGENT, warning));
     }
-    let unusable = |detail: &str| Refusal {
-        status,
-        detail: detail.to_owned(),
-    };
-    let mut dialog =
-        Dialog::uac(request, &response).map_err(|_| unusable("answer makes no dialog"))?;
-    let cseq = request.headers.cseq().map_or(1, |cseq| cseq.number);
-    responses.ack(dialog.ack(cseq));
-    let media = answer_media(&response.headers, &response.body);
-    let Some(media) = media.filter(|_| !cancelled) else {
-        // The call is up at the far end: it must hear that it is not here.
-        let bye = dialog.request(Method::Bye);
-        let mut ended = endpoint.request(bye, responses.to);
-        if let Err(error) = ended.final_response().await {
-            tracing::debug!(%error, "BYE not answered");
-        }
-        return Err(unusable(
-            "answer has no usable description, or came after the hang-up",
-        ));
-    };
-    Ok(Accepted {
-        timer: SessionTimer::accepted(&response, Instant::now()),
-        dialog,
-        media,
-    })
-}
-
-fn refuse_invite(request: &IncomingRequest, refused: Refused) {
-    const AGENT: &str = "mc-client";
-    match refused {
-        Refused::Malformed => request.respond_status(StatusCode::BAD_REQUEST),
-        Refused::NotAcceptable => request.respond_status(StatusCode::NOT_ACCEPTABLE_HERE),
-        Refused::Undecryptable => {
-            let warning = Warning::numbered(AGENT, McWarning::UnableToDecryptXml);
-            request.respond(
-                request
-                    .response(StatusCode::FORBIDDEN)
-                    .with_warning(&warning),
-            );
-        }
-    }
+    request.respond(response);
 }

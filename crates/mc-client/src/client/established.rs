@@ -1,19 +1,24 @@
 //! A client with keys and a CSK: registration, groups, and the loop that keeps both.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mc_ids::{GroupId, McServiceId};
 use mc_runtime::CancellationToken;
 use mc_runtime::sip::Incoming;
 use mc_sip::{Dialog, DialogId, Request, Response, StatusCode};
+use mc_xml::poc_settings::AnswerMode;
 use mc_xml::security::XmlProtection;
 use mikey::ReplayCache;
 use tokio::sync::mpsc;
 
 use crate::Association;
 use crate::call::Shared;
-use crate::client::calls::{Answered, Leg};
+use crate::call_id::CallId;
+use crate::client::calls::Leg;
+use crate::client::offered::Offered;
+use crate::client::outgoing::{Outgoing, Progress};
 use crate::client::{Link, client_failure, mcptt_token};
 use crate::config::ClientConfig;
 use crate::event::{ClientEvent, Step, StepFailure};
@@ -44,9 +49,12 @@ pub(crate) struct Established {
     pub(super) replay: ReplayCache,
     pub(super) subscription: Option<Dialog>,
     pub(super) table: CallTable,
+    /// Functional aliases the user wants active; they outlive a loss of the server.
+    pub(super) aliases: Arc<Mutex<Vec<String>>>,
     pub(super) legs: BTreeMap<DialogId, Leg>,
-    pub(super) outgoing: BTreeMap<GroupId, CancellationToken>,
-    pub(super) answers: (mpsc::Sender<Answered>, mpsc::Receiver<Answered>),
+    pub(super) outgoing: BTreeMap<CallId, Outgoing>,
+    pub(super) offered: BTreeMap<CallId, Offered>,
+    pub(super) progress: (mpsc::Sender<Progress>, mpsc::Receiver<Progress>),
     pub(super) registration_due: Instant,
     pub(super) keys_tried: Instant,
     pub(super) groups_since: Instant,
@@ -65,6 +73,7 @@ impl Established {
         association: Association,
         documents: GroupDocuments,
         table: CallTable,
+        aliases: Arc<Mutex<Vec<String>>>,
         shared: impl FnOnce(McServiceId) -> Shared,
     ) -> Self {
         let (user, now) = (link.identity.mcptt_id.clone(), Instant::now());
@@ -83,9 +92,11 @@ impl Established {
             replay: ReplayCache::new(REPLAY_CAPACITY),
             subscription: None,
             table,
+            aliases,
             legs: BTreeMap::new(),
             outgoing: BTreeMap::new(),
-            answers: mpsc::channel(16),
+            offered: BTreeMap::new(),
+            progress: mpsc::channel(16),
             registration_due: now,
             keys_tried: now,
             groups_since: now,
@@ -155,9 +166,15 @@ impl Established {
             .succeed(request, "mcptt-server", "TS 24.379 7.2.1")
             .await?;
         self.registered(&response);
-        let settings = self.make(|r| r.publish_settings());
+        let answer_mode = if self.config.manual_answer {
+            AnswerMode::Manual
+        } else {
+            AnswerMode::Automatic
+        };
+        let settings = self.make(|r| r.publish_settings(answer_mode));
         self.succeed(settings, "mcptt-server", "TS 24.379 7.2.3")
             .await?;
+        self.activate_aliases().await;
         Ok(())
     }
 
@@ -200,17 +217,14 @@ impl Established {
             tokio::select! {
                 () = stop.cancelled() => break None,
                 command = commands.recv() => match command {
-                    Some(Command::GroupCall { group, implicit_floor }) => {
-                        self.call(&group, implicit_floor).await;
-                    }
-                    Some(Command::HangUp { group }) => self.hang_up(&group),
+                    Some(command) => self.on_command(command).await,
                     None => break None,
                 },
                 message = incoming.recv() => match message {
                     Some(message) => self.on_incoming(message).await,
                     None => break Some("SIP endpoint has stopped".to_owned()),
                 },
-                Some(answered) = self.answers.1.recv() => self.on_answered(answered),
+                Some(progress) = self.progress.1.recv() => self.on_progress(progress).await,
                 _ = tick.tick() => if let Err(detail) = self.on_tick().await {
                     break Some(detail);
                 },
@@ -226,6 +240,22 @@ impl Established {
                 Ok(())
             }
             Some(detail) => Err(detail),
+        }
+    }
+
+    async fn on_command(&mut self, command: Command) {
+        match command {
+            Command::GroupCall {
+                group,
+                implicit_floor,
+            } => self.group_call(&group, implicit_floor).await,
+            Command::PrivateCall { call, wanted } => self.private_call(call, wanted).await,
+            Command::Accept { call } => self.accept(call).await,
+            Command::Reject { call, how } => {
+                self.reject(&call, how);
+            }
+            Command::HangUp { call } => self.hang_up(&call),
+            Command::Aliases { aliases } => self.set_aliases(aliases).await,
         }
     }
 

@@ -99,15 +99,21 @@ impl Established {
             },
             Err(detail) => detail,
         };
+        self.key_refused(detail);
+        StatusCode::FORBIDDEN
+    }
+
+    /// Reports a key message that is not taken.
+    pub(super) fn key_refused(&self, detail: String) {
         tracing::warn!(node = self.config.node, detail, "key message refused");
         self.shared
             .tracer
             .emit(Event::local(&names::MIKEY_REFUSED, detail.clone()));
         self.emit(ClientEvent::KeyRefused { detail });
-        StatusCode::FORBIDDEN
     }
 
-    async fn open(&mut self, octets: &[u8]) -> Result<Opened, String> {
+    /// Verifies and opens an I_MESSAGE that is meant for us.
+    pub(super) async fn open(&mut self, octets: &[u8]) -> Result<Opened, String> {
         let message = Unverified::parse(octets).map_err(|error| error.to_string())?;
         let (ring, now) = (self.ring.clone(), self.shared.clock.ntp());
         let mut replay = std::mem::replace(&mut self.replay, mikey::ReplayCache::new(0));

@@ -5,18 +5,17 @@ use mc_sip::mcptt::media;
 use mc_sip::{DialogId, McWarning, Method, Multipart, StatusCode, Warning, name};
 use mc_xml::xcap_diff::XcapDiff;
 
+use crate::client::calls::AGENT;
 use crate::client::established::{Established, NOT_FOR_US};
 use crate::group_documents::selector;
-
-/// Host name in Warning header fields.
-const AGENT: &str = "mc-client";
 
 impl Established {
     pub(super) async fn on_incoming(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Request(request) => self.on_request(request).await,
-            // Calls are answered at once, so an ACK tells nothing new and a CANCEL comes too late.
-            Incoming::Ack { .. } | Incoming::Cancelled { .. } => {}
+            // A call is up with its answer, so an ACK tells nothing new.
+            Incoming::Ack { .. } => {}
+            Incoming::Cancelled { transaction } => self.on_cancelled(transaction),
             Incoming::AckMissing { transaction } => {
                 tracing::warn!(?transaction, "no ACK for an answered call");
             }
@@ -33,7 +32,7 @@ impl Established {
             return request.respond_status(StatusCode::BAD_REQUEST);
         };
         match (request.request.method, dialog) {
-            (Method::Invite, None) => self.on_invite(&request).await,
+            (Method::Invite, None) => self.on_invite(request).await,
             (Method::Message, None) => self.on_message(&request).await,
             (Method::Options, None) => request.respond_status(StatusCode::OK),
             (Method::Notify, Some(dialog)) => self.on_notify(&dialog, &request).await,

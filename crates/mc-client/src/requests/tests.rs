@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use mc_ids::annex_f::XpkIdEncoding;
-use mc_ids::{ClientId, Csk, CskId, Key128};
+use mc_ids::{ClientId, Csk, CskId, Key128, McServiceId};
 use mc_sip::sdp::FloorParameters;
 
 use super::*;
@@ -171,7 +171,8 @@ fn an_incoming_call_is_read_in_clear_and_under_the_csk() {
     let keys = keys();
     for xml in [None, Some(&keys)] {
         let call = incoming_call(&member_invite(member_info(), xml), Some(&keys)).unwrap();
-        assert_eq!(call.group.as_str(), "sip:fire@mc.example");
+        let group = GroupId::new("sip:fire@mc.example").unwrap();
+        assert_eq!(call.kind, CallKind::Group(group));
         assert_eq!(call.caller.unwrap().as_str(), "sip:bob@mc.example");
         assert_eq!(call.media, leg(43000));
     }
@@ -189,12 +190,12 @@ fn calls_that_cannot_be_understood_are_refused() {
         incoming_call(&under_another_key, None),
         Err(Refused::Undecryptable)
     );
-    let private = McpttInfo {
-        session_type: Some(SessionType::Private),
+    let adhoc = McpttInfo {
+        session_type: Some(SessionType::Adhoc),
         ..member_info()
     };
     assert_eq!(
-        incoming_call(&member_invite(private, None), None),
+        incoming_call(&member_invite(adhoc, None), None),
         Err(Refused::NotAcceptable)
     );
     let groupless = McpttInfo {
@@ -208,4 +209,99 @@ fn calls_that_cannot_be_understood_are_refused() {
     let mut empty = member_invite(member_info(), None);
     empty.body.clear();
     assert_eq!(incoming_call(&empty, None), Err(Refused::Malformed));
+}
+
+fn offer_with_pck() -> McpttMedia {
+    McpttMedia {
+        key_mgmt: Some("AAECAw==".to_owned()),
+        ..leg(40000)
+    }
+}
+
+#[test]
+fn a_private_invite_names_one_callee_and_carries_the_pck_message() {
+    let keys = keys();
+    let uses = AliasUse {
+        calling: Some("sip:duty@mc.example"),
+        called: CalledAlias::Resolved("sip:unit-7@mc.example"),
+    };
+    let request = with_requests(Some(&keys), |r| {
+        r.private_invite(
+            "sip:bob@mc.example",
+            uses,
+            Commencement::Manual,
+            &offer_with_pck(),
+        )
+    });
+    assert_eq!(request.uri.to_string(), "sip:mcptt@mc.example");
+    assert_eq!(request.headers.get("Answer-Mode"), Some("Manual"));
+    let parts = parts(&request);
+    let lists = parts.get(media::RESOURCE_LISTS).unwrap();
+    let uris = ResourceLists::parse(&lists.content).unwrap().uris;
+    assert_eq!(uris, ["sip:bob@mc.example"]);
+    assert_eq!(
+        lists.headers.get("Content-Disposition"),
+        Some("recipient-list")
+    );
+    let mut info = McpttInfo::parse(&parts.get(media::MCPTT_INFO).unwrap().content).unwrap();
+    info.decrypt(&keys).unwrap();
+    assert_eq!(info.session_type, Some(SessionType::Private));
+    assert_eq!(info.functional_alias().as_deref(), Some("sip:duty@mc.example"));
+    let called = info.ext_content("called-functional-alias-URI").unwrap();
+    assert_eq!(called.unwrap().uri(), Some("sip:unit-7@mc.example"));
+    assert_eq!(info.ext_text("call-to-functional-alias-ind"), None);
+    let media = answer_media(&request.headers, &request.body).unwrap();
+    assert_eq!(media.key_mgmt.as_deref(), Some("AAECAw=="));
+}
+
+#[test]
+fn an_alias_to_resolve_is_said_to_be_one() {
+    let uses = AliasUse {
+        calling: None,
+        called: CalledAlias::ToResolve,
+    };
+    let alias = "sip:unit-7@mc.example";
+    let request = with_requests(None, |r| {
+        r.private_invite(alias, uses, Commencement::Automatic, &leg(40000))
+    });
+    assert_eq!(request.headers.get("Answer-Mode"), Some("Auto"));
+    let info = parts(&request).get(media::MCPTT_INFO).unwrap().content.clone();
+    let info = McpttInfo::parse(&info).unwrap();
+    let indicated = info.ext_text("call-to-functional-alias-ind");
+    assert_eq!(indicated.as_deref(), Some("true"));
+}
+
+#[test]
+fn an_incoming_private_call_tells_who_calls_whom_and_how() {
+    let mut info = McpttInfo {
+        session_type: Some(SessionType::Private),
+        calling_group_id: None,
+        ..member_info()
+    };
+    let alias = Content::uri_value("sip:unit-7@mc.example");
+    info.set_ext_content("called-functional-alias-URI", &alias);
+    let read = |commencement: Commencement| {
+        let (field, value) = commencement.header();
+        let request = member_invite(info.clone(), None).with(field, value);
+        incoming_call(&request, None).unwrap()
+    };
+    let call = read(Commencement::Manual);
+    assert_eq!(call.caller.unwrap().as_str(), "sip:bob@mc.example");
+    let kind = |automatic| CallKind::Private {
+        called_alias: Some("sip:unit-7@mc.example".to_owned()),
+        automatic,
+    };
+    assert_eq!(call.kind, kind(false));
+    assert_eq!(read(Commencement::ForcedAutomatic).kind, kind(true));
+}
+
+#[test]
+fn aliases_are_published_as_the_whole_set() {
+    let aliases = ["sip:unit-7@mc.example".to_owned()];
+    let request = with_requests(None, |r| r.publish_aliases(&aliases, EXPIRES_FOREVER));
+    assert_eq!(request.headers.expires(), Some(u32::MAX));
+    let pidf = parts(&request).get(media::PIDF).unwrap().content.clone();
+    let presence = AffiliationPresence::parse(&pidf).unwrap();
+    assert!(presence.is_about_aliases() && presence.p_id_fa.is_some());
+    assert_eq!(presence.tuples[0].functional_aliases, aliases);
 }

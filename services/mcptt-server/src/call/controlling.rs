@@ -1,4 +1,4 @@
-//! The controlling function's session of a prearranged group call, without IO (TS 24.379 10.1.1.4).
+//! The controlling function's session of a call, without IO (TS 24.379 10.1.1.4, 11.1.1.4).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,13 +7,15 @@ use mc_sip::{McWarning, StatusCode};
 
 use crate::media_plane::LegId;
 
-/// What the group document says about setting up and ending the call.
+/// What the group document or the configuration say about setting up and ending the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// Members that must answer before the originator is answered; at least one is always needed.
     pub minimum_to_start: u16,
     /// TNG1: how long required members may take, and whether the call then proceeds.
     pub acknowledgement: Option<(Duration, bool)>,
+    /// The warning when it does not proceed then.
+    pub abandoned: Option<McWarning>,
     /// TNG3: longest duration of the call.
     pub maximum_duration: Option<Duration>,
 }
@@ -23,8 +25,10 @@ pub struct Rules {
 pub enum Event {
     /// A member's client answered 200.
     Answered(LegId),
+    /// The user of an invited client is alerted.
+    Ringing(LegId),
     /// A member's client refused, or could not be reached.
-    Refused(LegId, StatusCode),
+    Refused(LegId, StatusCode, Option<McWarning>),
     /// A client joined the ongoing call by its own INVITE.
     Joined(LegId),
     /// A newly affiliated client is invited (late entry).
@@ -42,6 +46,8 @@ pub enum Event {
 pub enum Action {
     /// Answer the originator 200, with this warning if any.
     AnswerOriginator(Option<McWarning>),
+    /// Tell the originator that somebody is alerted.
+    RingOriginator,
     /// Refuse the originator.
     RefuseOriginator(StatusCode, Option<McWarning>),
     /// End a connected leg with BYE, or a pending one with CANCEL.
@@ -71,7 +77,8 @@ pub struct Controlling {
     originator: LegId,
     legs: BTreeMap<LegId, Leg>,
     state: State,
-    best_refusal: Option<StatusCode>,
+    best_refusal: Option<(StatusCode, Option<McWarning>)>,
+    ringing: bool,
     /// TNG1 while setting up, TNG3 while ongoing.
     deadline: Option<Instant>,
 }
@@ -101,6 +108,7 @@ impl Controlling {
                 .collect(),
             state: State::SettingUp,
             best_refusal: None,
+            ringing: false,
             deadline: None,
         };
         if invited.iter().any(|(_, required)| *required) {
@@ -143,7 +151,8 @@ impl Controlling {
             return match event {
                 // Answers that crossed the end of the call.
                 Event::Answered(leg) | Event::Joined(leg) => vec![Action::Release(leg)],
-                Event::Refused(..)
+                Event::Ringing(_)
+                | Event::Refused(..)
                 | Event::LateEntry(_)
                 | Event::Left(_)
                 | Event::Cancelled
@@ -159,9 +168,15 @@ impl Controlling {
                 self.legs.insert(leg, Leg::Inviting { required: false });
                 Vec::new()
             }
-            Event::Refused(leg, status) => {
+            //= TS 24.379 11.1.1.4.2
+            Event::Ringing(_) if self.state == State::SettingUp && !self.ringing => {
+                self.ringing = true;
+                vec![Action::RingOriginator]
+            }
+            Event::Ringing(_) => Vec::new(),
+            Event::Refused(leg, status, warning) => {
                 self.legs.remove(&leg);
-                self.best_refusal = Some(better(self.best_refusal, status));
+                self.best_refusal = Some(better(self.best_refusal, (status, warning)));
                 self.progress(now)
             }
             Event::Left(leg) => {
@@ -197,7 +212,7 @@ impl Controlling {
                 }
                 let refusal = Action::RefuseOriginator(
                     StatusCode::TEMPORARILY_UNAVAILABLE,
-                    Some(McWarning::AbandonedForRequiredMembers),
+                    self.rules.abandoned,
                 );
                 self.end(Some(refusal))
             }
@@ -235,10 +250,10 @@ impl Controlling {
                     return Vec::new();
                 }
                 // Everybody answered or refused and it is not enough.
-                let status = self
+                let (status, warning) = self
                     .best_refusal
-                    .unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE);
-                self.end(Some(Action::RefuseOriginator(status, None)))
+                    .unwrap_or((StatusCode::TEMPORARILY_UNAVAILABLE, None));
+                self.end(Some(Action::RefuseOriginator(status, warning)))
             }
         }
     }
@@ -264,9 +279,12 @@ impl Controlling {
 }
 
 /// The better of two refusals: 6xx first, then the lower class, then the first seen (RFC 3261 16.7).
-fn better(seen: Option<StatusCode>, new: StatusCode) -> StatusCode {
+fn better(
+    seen: Option<(StatusCode, Option<McWarning>)>,
+    new: (StatusCode, Option<McWarning>),
+) -> (StatusCode, Option<McWarning>) {
     let Some(seen) = seen else { return new };
-    match (seen.code() / 100, new.code() / 100) {
+    match (seen.0.code() / 100, new.0.code() / 100) {
         (6, _) => seen,
         (_, 6) => new,
         (a, b) if b < a => new,

@@ -1,4 +1,5 @@
-//! The originating participating function and the entry of the controlling one (TS 24.379 10.1.1.3.1, 10.1.1.4.2).
+//! The originating participating function and the entry of the controlling one
+//! (TS 24.379 10.1.1.3.1, 10.1.1.4.2, 11.1.1.3.1).
 
 use std::sync::Arc;
 
@@ -11,23 +12,23 @@ use mc_xml::group::GroupDocument;
 use mc_xml::mcptt_info::{McpttInfo, SessionType};
 
 use super::admission::{self, Asked};
-use super::session::{self, SessionInput};
-use crate::info;
+use super::private::{self, Outcome};
+use super::session::{self, SessionHandle, SessionInput};
+use super::subject::Subject;
+use crate::info::{self, OpenedBody};
 use crate::refusal::Refusal;
 use crate::registration::Binding;
-use crate::server::Server;
+use crate::server::{Calls, Server};
 
-/// A request to start or join a group call that passed every check but those on the session.
+/// A request to start or join a call that passed every check but those on the session.
 #[derive(Debug)]
 pub struct Caller {
     /// The INVITE, still to be answered.
     pub request: IncomingRequest,
     /// The calling client.
     pub binding: Binding,
-    /// The group.
-    pub group: GroupId,
-    /// Its document.
-    pub document: Arc<GroupDocument>,
+    /// What it calls.
+    pub subject: Subject,
     /// The caller's offer.
     pub offer: McpttMedia,
     /// The caller's mcptt-info in clear.
@@ -37,32 +38,34 @@ pub struct Caller {
 /// Answers an INVITE outside a dialog.
 pub(crate) async fn handle(server: &Arc<Server>, request: IncomingRequest) {
     match prepare(server, &request).await {
-        Ok(prepared) => {
-            let (binding, group, document, offer, info) = prepared;
+        Ok(Prepared::Call(call)) => {
+            let (binding, subject, offer, info) = *call;
             let caller = Caller {
                 request,
                 binding,
-                group,
-                document,
+                subject,
                 offer,
                 info,
             };
             enter(server, caller);
         }
+        Ok(Prepared::Answered) => {}
         Err(refusal) => server.refuse(&request, &refusal),
     }
 }
 
-type Prepared = (Binding, GroupId, Arc<GroupDocument>, McpttMedia, McpttInfo);
+/// What the checks of an INVITE lead to.
+enum Prepared {
+    /// A call is to be started or joined.
+    Call(Box<(Binding, Subject, McpttMedia, McpttInfo)>),
+    /// The request is answered already.
+    Answered,
+}
 
 //= TS 24.379 10.1.1.3.1.1
+//= TS 24.379 11.1.1.3.1.1
 async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared, Refusal> {
-    let target = &request.request.uri;
-    let is_session = target
-        .user
-        .as_deref()
-        .is_some_and(|user| user.starts_with("s-"));
-    if !server.is_own(target) && !is_session {
+    if !server.is_own(&request.request.uri) && !is_session_identity(request) {
         return Err(Refusal::status(StatusCode::NOT_FOUND));
     }
     let policy = &server.parts.config.policy;
@@ -72,18 +75,24 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
     }
     let opened = info::open(request, binding.xml.as_ref(), policy.require_encrypted_info)?;
     let offer = offer(&opened.parts)?;
-    if request
-        .request
-        .headers
-        .contact()
-        .is_some_and(|contact| mcptt::is_focus(&contact))
-    {
+    let contact = request.request.headers.contact();
+    if contact.is_some_and(|contact| mcptt::is_focus(&contact)) {
         return Err(Refusal::forbidden(McWarning::IsfocusAlreadyAssigned));
     }
-    match &opened.info.session_type {
-        Some(SessionType::Prearranged | SessionType::Chat) => {}
+    let subject = match &opened.info.session_type {
+        Some(SessionType::Prearranged | SessionType::Chat) => group(server, &opened).await?,
+        // The session of a private call cannot be joined.
+        Some(SessionType::Private) if is_session_identity(request) => {
+            return Err(Refusal::status(StatusCode::NOT_FOUND));
+        }
         Some(SessionType::Private) => {
-            return Err(Refusal::forbidden(McWarning::NotAuthorisedPrivateCall));
+            match private::prepare(server, request, &binding, &opened, &offer)? {
+                Outcome::Call(private) => Subject::Private(Box::new(private)),
+                Outcome::Resolved(user) => {
+                    private::redirect(server, request, &binding, &user);
+                    return Ok(Prepared::Answered);
+                }
+            }
         }
         Some(SessionType::FirstToAnswer) => {
             return Err(Refusal::forbidden(McWarning::NotAuthorisedFirstToAnswer));
@@ -95,7 +104,18 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
             return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
         }
         None => return Err(Refusal::status(StatusCode::BAD_REQUEST)),
-    }
+    };
+    let call = (binding, subject, offer, opened.info);
+    Ok(Prepared::Call(Box::new(call)))
+}
+
+/// Whether a Request-URI is an MCPTT session identity.
+fn is_session_identity(request: &IncomingRequest) -> bool {
+    let user = request.request.uri.user.as_deref();
+    user.is_some_and(|user| user.starts_with("s-"))
+}
+
+async fn group(server: &Server, opened: &OpenedBody) -> Result<Subject, Refusal> {
     let group = info::uri(opened.info.request_uri.as_ref())
         .ok_or(Refusal::status(StatusCode::BAD_REQUEST))?;
     let group = GroupId::new(group).map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
@@ -104,7 +124,7 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
         tracing::info!(group = group.as_str(), %error, "no group document");
         admission::missing_document(&error)
     })?;
-    Ok((binding, group, document, offer, opened.info))
+    Ok(Subject::Group { group, document })
 }
 
 fn offer(parts: &mc_sip::Multipart) -> Result<McpttMedia, Refusal> {
@@ -115,35 +135,20 @@ fn offer(parts: &mc_sip::Multipart) -> Result<McpttMedia, Refusal> {
     McpttMedia::from_sdp(&sdp).map_err(|_| Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE))
 }
 
-/// Finds or makes the session of the group and hands the caller over to it.
+/// Finds or makes the session of a call and hands the caller over to it.
 fn enter(server: &Arc<Server>, caller: Caller) {
-    let affiliated = server
-        .affiliations()
-        .is_affiliated(&caller.binding.mcptt_id, &caller.group);
     let mut calls = server.calls();
-    let ongoing = calls
-        .sessions
-        .get(&caller.group)
-        .filter(|handle| !handle.is_closed())
-        .cloned();
-    let asked = Asked {
-        user: &caller.binding.mcptt_id,
-        session_type: caller
-            .info
-            .session_type
-            .as_ref()
-            .unwrap_or(&SessionType::Prearranged),
-        affiliated,
-        ongoing: ongoing.is_some(),
-        participants: ongoing.as_ref().map_or(0, |handle| {
-            u32::try_from(handle.participants().len()).unwrap_or(u32::MAX)
-        }),
+    let ongoing = match &caller.subject {
+        Subject::Group { group, .. } => calls.of_group(group),
+        Subject::Private(_) => None,
     };
-    let verdict = admission::admit(&caller.document, asked)
-        .and_then(|()| rejoin(&caller, ongoing.as_ref().map(|handle| &handle.identity)))
-        .and_then(|()| simultaneous(server, &calls.sessions, &caller))
-        .and_then(|()| floor_key(&caller));
-    if let Err(refusal) = verdict {
+    let verdict = match &caller.subject {
+        Subject::Group { group, document } => {
+            admit_to_group(server, &calls, &caller, (group, document), ongoing.as_ref())
+        }
+        Subject::Private(_) => Ok(()),
+    };
+    if let Err(refusal) = verdict.and_then(|()| floor_key(server, &caller)) {
         drop(calls);
         server.refuse(&caller.request, &refusal);
         return;
@@ -156,34 +161,37 @@ fn enter(server: &Arc<Server>, caller: Caller) {
     } else {
         let (handle, actor) = session::make(server, &mut calls, &caller);
         calls.invites.insert(transaction, handle.clone());
-        calls.sessions.insert(caller.group.clone(), handle);
+        calls.insert(handle);
         drop(calls);
         tokio::spawn(actor.run(caller));
     }
 }
 
-/// A Request-URI that is a session identity must be that of the ongoing session (10.1.1.4.5).
-fn rejoin(caller: &Caller, ongoing: Option<&mc_sip::Uri>) -> Result<(), Refusal> {
-    let target = &caller.request.request.uri;
-    let is_session = target
-        .user
-        .as_deref()
-        .is_some_and(|user| user.starts_with("s-"));
-    if is_session && !ongoing.is_some_and(|identity| identity.same_identity(target)) {
-        return Err(Refusal::not_found(McWarning::GroupCallDoesNotExist));
-    }
-    Ok(())
-}
-
-/// N6: the most group calls of one user at a time.
-fn simultaneous(
+fn admit_to_group(
     server: &Server,
-    sessions: &std::collections::HashMap<GroupId, session::SessionHandle>,
+    calls: &Calls,
     caller: &Caller,
+    (group, document): (&GroupId, &GroupDocument),
+    ongoing: Option<&SessionHandle>,
 ) -> Result<(), Refusal> {
-    let taking_part =
-        |handle: &&session::SessionHandle| handle.participants().contains(&caller.binding.mcptt_id);
-    if sessions.values().filter(taking_part).count() >= server.parts.config.policy.max_group_calls {
+    let user = &caller.binding.mcptt_id;
+    let asked = Asked {
+        user,
+        session_type: caller
+            .info
+            .session_type
+            .as_ref()
+            .unwrap_or(&SessionType::Prearranged),
+        affiliated: server.affiliations().is_affiliated(user, group),
+        ongoing: ongoing.is_some(),
+        participants: ongoing.map_or(0, |handle| {
+            u32::try_from(handle.participants().len()).unwrap_or(u32::MAX)
+        }),
+    };
+    admission::admit(document, asked)?;
+    rejoin(caller, ongoing.map(|handle| &handle.identity))?;
+    //= TS 24.379 10.1.1.3.1.1
+    if calls.group_calls_of(user) >= server.parts.config.policy.max_group_calls {
         return Err(Refusal::warned(
             StatusCode::BUSY_HERE,
             McWarning::MaximumGroupCalls,
@@ -192,13 +200,38 @@ fn simultaneous(
     Ok(())
 }
 
+/// A Request-URI that is a session identity must be that of the ongoing session (10.1.1.4.5).
+fn rejoin(caller: &Caller, ongoing: Option<&mc_sip::Uri>) -> Result<(), Refusal> {
+    let target = &caller.request.request.uri;
+    let same = ongoing.is_some_and(|identity| identity.same_identity(target));
+    if is_session_identity(&caller.request) && !same {
+        return Err(Refusal::not_found(McWarning::GroupCallDoesNotExist));
+    }
+    Ok(())
+}
+
 /// Protected floor control needs the client's CSK, which a restart of the server loses.
-fn floor_key(caller: &Caller) -> Result<(), Refusal> {
-    let needed = caller.document.settings().protect_floor_control && caller.offer.floor.is_some();
-    if needed && caller.binding.csk.is_none() {
+fn floor_key(server: &Server, caller: &Caller) -> Result<(), Refusal> {
+    let protected = caller
+        .subject
+        .protects_floor_control(&server.parts.config.calls);
+    if protected && caller.offer.floor.is_some() && caller.binding.csk.is_none() {
         return Err(Refusal::forbidden(McWarning::ServiceAuthorisationFailed));
     }
     Ok(())
+}
+
+/// The functional alias a caller calls under: it counts only while it is active for it.
+//= TS 24.379 10.1.1.3.1.1
+pub(crate) fn calling_alias(server: &Server, caller: &Caller) -> Option<String> {
+    let alias = caller.info.functional_alias()?;
+    let user = &caller.binding.mcptt_id;
+    let counts = !server.parts.config.policy.require_active_alias
+        || server.aliases().is_active(&alias, user);
+    if !counts {
+        tracing::info!(user = user.as_str(), alias, "functional alias is not active");
+    }
+    counts.then_some(alias)
 }
 
 /// Whether an INVITE carries an implicit floor request.

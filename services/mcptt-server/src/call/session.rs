@@ -1,11 +1,10 @@
-//! One group call: the task that drives the controlling function's state machine, the SIP legs and the
+//! One call: the task that drives the controlling function's state machine, the SIP legs and the
 //! media plane.
 
 mod legs;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use mc_ids::{GroupId, McServiceId};
 use mc_runtime::sip::IncomingRequest;
@@ -13,17 +12,17 @@ use mc_sip::mcptt::{self, ISFOCUS};
 use mc_sip::transaction::TransactionId;
 use mc_sip::{McWarning, NameAddr, StatusCode, Uri, token};
 use mc_trace::{Event as TraceEvent, names};
-use mc_xml::group::{AcknowledgementAction, GroupDocument};
-use mc_xml::mcptt_info::Content;
+use mc_xml::group::GroupDocument;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use self::legs::{Leg, Stage};
-use super::controlling::{Action, Controlling, Event, Rules};
-use super::originating::Caller;
+use super::controlling::{Action, Controlling, Event};
+use super::originating::{self, Caller};
+use super::subject::Subject;
 use super::terminating::Answer;
 use crate::affiliation::ClientKey;
-use crate::media_plane::{LegId, SessionFacts, SessionId};
+use crate::media_plane::{LegId, SessionId};
 use crate::refusal::Refusal;
 use crate::server::{Calls, Server};
 use crate::subscribe;
@@ -39,8 +38,10 @@ pub enum SessionInput {
     Leave(ClientKey),
     /// A client answered its invitation.
     MemberAnswered(LegId, Box<Answer>),
+    /// The user of an invited client is alerted.
+    MemberRinging(LegId),
     /// A client refused its invitation.
-    MemberRefused(LegId, StatusCode),
+    MemberRefused(LegId, StatusCode, Option<McWarning>),
     /// A request inside the dialog of a leg.
     InDialog(LegId, Box<IncomingRequest>),
     /// The ACK for the answer to a caller.
@@ -55,6 +56,20 @@ pub enum SessionInput {
     FloorIdle,
 }
 
+/// Whose call a session is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parties {
+    /// The call of a group.
+    Group(GroupId),
+    /// A private call.
+    Private {
+        /// The calling user.
+        caller: McServiceId,
+        /// The called user.
+        callee: McServiceId,
+    },
+}
+
 /// Names a session and reaches its task.
 #[derive(Debug, Clone)]
 pub struct SessionHandle {
@@ -62,6 +77,8 @@ pub struct SessionHandle {
     pub id: SessionId,
     /// The MCPTT session identity.
     pub identity: Uri,
+    /// Whose call it is.
+    pub parties: Parties,
     participants: Arc<Mutex<Vec<McServiceId>>>,
     input: mpsc::UnboundedSender<SessionInput>,
 }
@@ -98,20 +115,19 @@ impl SessionHandle {
 pub(crate) struct Session {
     server: Arc<Server>,
     handle: SessionHandle,
-    group: GroupId,
-    document: Arc<GroupDocument>,
+    subject: Subject,
     contact: NameAddr,
     call_id: String,
     legs: BTreeMap<LegId, Leg>,
     originator: LegId,
     controlling: Option<Controlling>,
     caller: McServiceId,
-    functional_alias: Option<Content>,
+    functional_alias: Option<String>,
     format: (u8, bool, String),
     inputs: mpsc::UnboundedReceiver<SessionInput>,
 }
 
-/// Makes the session of a caller's group; its task is to be run with the caller.
+/// Makes the session of a caller's call; its task is to be run with the caller.
 pub(crate) fn make(
     server: &Arc<Server>,
     calls: &mut Calls,
@@ -134,28 +150,31 @@ pub(crate) fn make(
     let contact =
         mcptt::contact_features(NameAddr::new(identity.clone())).with_param(ISFOCUS, None);
     let (input, inputs) = mpsc::unbounded_channel();
+    let parties = match &caller.subject {
+        Subject::Group { group, .. } => Parties::Group(group.clone()),
+        Subject::Private(private) => Parties::Private {
+            caller: caller.binding.mcptt_id.clone(),
+            callee: private.callee.mcptt_id.clone(),
+        },
+    };
     let handle = SessionHandle {
         id,
         identity,
+        parties,
         participants: Arc::default(),
         input,
     };
     let session = Session {
         server: server.clone(),
         handle: handle.clone(),
-        group: caller.group.clone(),
-        document: caller.document.clone(),
+        subject: caller.subject.clone(),
         contact,
         call_id: name,
         legs: BTreeMap::new(),
         originator,
         controlling: None,
         caller: caller.binding.mcptt_id.clone(),
-        functional_alias: caller
-            .info
-            .ext_content("functional-alias-URI")
-            .ok()
-            .flatten(),
+        functional_alias: originating::calling_alias(server, caller),
         format: (
             caller.offer.payload_type,
             caller.offer.octet_align,
@@ -170,7 +189,7 @@ impl Session {
     /// Runs the call from its first INVITE to its end.
     pub(crate) async fn run(mut self, caller: Caller) {
         if let Err(refusal) = self.start(caller).await {
-            tracing::warn!(%refusal, group = self.group.as_str(), "session was not started");
+            tracing::warn!(%refusal, about = self.subject.name(), "session was not started");
         }
         while !self.controlling.as_ref().is_none_or(Controlling::is_ended) {
             let wake = self.next_timeout();
@@ -196,7 +215,9 @@ impl Session {
 
     async fn start(&mut self, caller: Caller) -> Result<(), Refusal> {
         let unavailable = || Refusal::status(StatusCode::SERVER_INTERNAL_ERROR);
-        if let Err(error) = self.server.parts.media.open_session(self.facts()).await {
+        let calls = self.server.parts.config.calls;
+        let facts = self.subject.facts(self.handle.id, &self.call_id, &calls);
+        if let Err(error) = self.server.parts.media.open_session(facts).await {
             tracing::warn!(%error, "media plane refused the session");
             self.server.refuse(&caller.request, &unavailable());
             return Err(unavailable());
@@ -205,58 +226,36 @@ impl Session {
         self.admit_caller(originator, caller).await?;
         self.trace(
             &names::MCPTT_CALL_STARTED,
-            &format!("{} calls {}", self.caller.as_str(), self.group.as_str()),
+            &format!("{} calls {}", self.caller.as_str(), self.subject.name()),
         );
-        let invited = self.invite_members().await;
-        let (controlling, actions) = Controlling::start(self.rules(), originator, &invited, now());
+        let invited = match self.subject.clone() {
+            Subject::Group { group, document } => self.invite_members(&group, &document).await,
+            //= TS 24.379 11.1.1.4.2
+            Subject::Private(private) => {
+                let leg = self.invite_client(&private.callee).await;
+                leg.map(|leg| (leg, true)).into_iter().collect()
+            }
+        };
+        let rules = self.subject.rules(&calls);
+        let (controlling, actions) = Controlling::start(rules, originator, &invited, now());
         self.controlling = Some(controlling);
         self.perform(actions).await;
         Ok(())
     }
 
-    fn facts(&self) -> SessionFacts {
-        let settings = self.document.settings();
-        let calls = &self.server.parts.config.calls;
-        SessionFacts {
-            session: self.handle.id,
-            group: self.group.clone(),
-            call_id: self.call_id.clone(),
-            hang_time: settings
-                .hang_timer
-                .unwrap_or(Duration::from_secs(calls.hang_time_s)),
-            talk_limit: Duration::from_secs(calls.talk_limit_s),
-            queue_depth: calls.queue_depth,
-            protect_floor_control: settings.protect_floor_control,
-            audio_cut_in: settings.audio_cut_in,
-        }
-    }
-
-    fn rules(&self) -> Rules {
-        let settings = self.document.settings();
-        let proceed = settings.acknowledgement_action == AcknowledgementAction::Proceed;
-        Rules {
-            minimum_to_start: settings.minimum_to_start,
-            acknowledgement: settings
-                .acknowledgement_timeout
-                .map(|timeout| (timeout, proceed)),
-            maximum_duration: settings.maximum_duration,
-        }
-    }
-
     /// Invites every affiliated client of every member but the caller's own clients.
     //= TS 24.379 6.3.5.5
-    async fn invite_members(&mut self) -> Vec<(LegId, bool)> {
+    async fn invite_members(
+        &mut self,
+        group: &GroupId,
+        document: &GroupDocument,
+    ) -> Vec<(LegId, bool)> {
         let mut invited = Vec::new();
         let mut users = HashSet::from([self.caller.clone()]);
-        let maximum = self
-            .document
-            .settings()
-            .max_participants
-            .unwrap_or(u32::MAX);
-        let clients = self.server.affiliations().clients_of(&self.group);
+        let maximum = document.settings().max_participants.unwrap_or(u32::MAX);
+        let clients = self.server.affiliations().clients_of(group);
         for client in clients {
-            let member = self
-                .document
+            let member = document
                 .member(client.0.as_str())
                 .map(|member| member.required);
             let Some(required) = member.filter(|_| client.0 != self.caller) else {
@@ -280,7 +279,10 @@ impl Session {
             SessionInput::Join(caller) => self.join(*caller).await,
             SessionInput::LateEntry(client) => {
                 let present = self.legs.values().any(|leg| leg.client == client);
-                let member = self.document.member(client.0.as_str()).is_some();
+                let member = match &self.subject {
+                    Subject::Group { document, .. } => document.member(client.0.as_str()).is_some(),
+                    Subject::Private(_) => false,
+                };
                 if !present
                     && member
                     && let Some(leg) = self.invite(&client).await
@@ -301,10 +303,11 @@ impl Session {
                 }
             }
             SessionInput::MemberAnswered(leg, answer) => self.on_answer(leg, *answer).await,
-            SessionInput::MemberRefused(leg, status) => {
-                tracing::info!(group = self.group.as_str(), %status, "member not reached");
+            SessionInput::MemberRinging(leg) => self.apply(Event::Ringing(leg)).await,
+            SessionInput::MemberRefused(leg, status, warning) => {
+                tracing::info!(about = self.subject.name(), %status, "client not reached");
                 self.close_leg(leg).await;
-                self.apply(Event::Refused(leg, status)).await;
+                self.apply(Event::Refused(leg, status, warning)).await;
             }
             SessionInput::InDialog(leg, request) => self.on_in_dialog(leg, *request).await,
             SessionInput::Acknowledged(transaction) => {
@@ -409,6 +412,7 @@ impl Session {
                         self.apply(Event::Left(originator)).await;
                     }
                 }
+                Action::RingOriginator => self.ring_caller(),
                 Action::RefuseOriginator(status, warning) => {
                     self.refuse_originator(status, warning).await;
                 }
@@ -478,8 +482,8 @@ impl Session {
             *shared = participants;
             changed
         };
-        if changed {
-            subscribe::notify_conference(&self.server, &self.group);
+        if changed && let Some(group) = self.subject.group() {
+            subscribe::notify_conference(&self.server, group);
         }
     }
 
@@ -491,30 +495,17 @@ impl Session {
             self.release(leg).await;
         }
         self.server.parts.media.close_session(self.handle.id).await;
-        {
-            let mut calls = self.server.calls();
-            if calls
-                .sessions
-                .get(&self.group)
-                .is_some_and(|handle| handle.id == self.handle.id)
-            {
-                calls.sessions.remove(&self.group);
-            }
-            calls
-                .invites
-                .retain(|_, handle| handle.id != self.handle.id);
-            calls
-                .dialogs
-                .retain(|_, (handle, _)| handle.id != self.handle.id);
-        }
+        self.server.calls().remove(&self.handle);
         // What arrived while the session ended is answered here.
         while let Ok(input) = self.inputs.try_recv() {
             self.too_late(input).await;
         }
-        subscribe::notify_conference(&self.server, &self.group);
+        if let Some(group) = self.subject.group() {
+            subscribe::notify_conference(&self.server, group);
+        }
         self.trace(
             &names::MCPTT_CALL_ENDED,
-            &format!("call of {} ended", self.group.as_str()),
+            &format!("call of {} ended", self.subject.name()),
         );
     }
 
@@ -534,6 +525,7 @@ impl Session {
             }
             SessionInput::LateEntry(_)
             | SessionInput::Leave(_)
+            | SessionInput::MemberRinging(_)
             | SessionInput::MemberRefused(..)
             | SessionInput::Acknowledged(_)
             | SessionInput::Cancelled(_)
@@ -546,7 +538,7 @@ impl Session {
     fn trace(&self, declared: &mc_trace::Declared, summary: &str) {
         tracing::info!(
             call = self.call_id,
-            group = self.group.as_str(),
+            about = self.subject.name(),
             "{summary}"
         );
         self.server

@@ -1,14 +1,15 @@
-//! The terminating participating function: one INVITE to one client (TS 24.379 10.1.1.3.2, 6.3.2.2.3).
+//! The terminating participating function: one INVITE to one client (TS 24.379 10.1.1.3.2,
+//! 11.1.1.3.2, 6.3.2.2.3).
 
 use std::sync::Arc;
 
-use mc_sip::mcptt::{self, ICSI, media};
+use mc_sip::mcptt::{self, Commencement, ICSI, media};
 use mc_sip::sdp::McpttMedia;
 use mc_sip::{
     BodyPart, Dialog, Method, Multipart, NameAddr, Peer, Request, Response, SessionTimer,
-    SessionTimerPolicy, StatusCode, name, token,
+    SessionTimerPolicy, StatusCode, Warning, name, token,
 };
-use mc_xml::mcptt_info::{Content, McpttInfo, SessionType};
+use mc_xml::mcptt_info::McpttInfo;
 use tokio_util::sync::CancellationToken;
 
 use super::session::{SessionHandle, SessionInput};
@@ -17,15 +18,13 @@ use crate::media_plane::LegId;
 use crate::registration::Binding;
 use crate::server::Server;
 
-/// What the invitation of a member says about the call.
+/// What an invitation says about the call.
 #[derive(Debug, Clone)]
 pub struct Invitation {
-    /// The group.
-    pub group: String,
-    /// MCPTT ID of the caller.
-    pub caller: String,
-    /// Functional alias the caller speaks under.
-    pub functional_alias: Option<Content>,
+    /// The mcptt-info, in clear.
+    pub info: McpttInfo,
+    /// How the call begins.
+    pub commencement: Commencement,
     /// Our offer on this leg.
     pub offer: McpttMedia,
     /// Contact: the MCPTT session identity.
@@ -37,7 +36,7 @@ pub struct Invitation {
 /// Builds the INVITE to a client.
 //= TS 24.379 6.3.2.2.3
 #[must_use]
-pub fn invite(server: &Server, binding: &Binding, invitation: &Invitation) -> Request {
+pub fn invite(server: &Server, binding: &Binding, invitation: Invitation) -> Request {
     let mut rng = mc_runtime::rng();
     let own = NameAddr::new(server.participating.clone());
     let from = own.clone().with_tag(&token::tag(&mut rng));
@@ -56,7 +55,8 @@ pub fn invite(server: &Server, binding: &Binding, invitation: &Invitation) -> Re
     mcptt::push_accept_contact(headers);
     headers.push(name::P_ASSERTED_SERVICE, ICSI);
     headers.push(name::P_ASSERTED_IDENTITY, own.to_string());
-    headers.push(name::ANSWER_MODE, "Auto");
+    let (field, value) = invitation.commencement.header();
+    headers.push(field, value);
     headers.push(name::SUPPORTED, "timer, tdialog, norefersub");
     let policy = SessionTimerPolicy {
         interval_s: invitation.session_expires_s,
@@ -66,16 +66,6 @@ pub fn invite(server: &Server, binding: &Binding, invitation: &Invitation) -> Re
     let (field, value) = super::originating::allow();
     headers.push(field, value);
 
-    let mut mcptt_info = McpttInfo {
-        session_type: Some(SessionType::Prearranged),
-        request_uri: Some(Content::uri_value(binding.mcptt_id.as_str())),
-        calling_user_id: Some(Content::uri_value(&invitation.caller)),
-        calling_group_id: Some(Content::uri_value(&invitation.group)),
-        ..McpttInfo::default()
-    };
-    if let Some(alias) = &invitation.functional_alias {
-        mcptt_info.set_ext_content("functional-alias-URI", alias);
-    }
     let keys = binding
         .xml
         .as_ref()
@@ -83,7 +73,7 @@ pub fn invite(server: &Server, binding: &Binding, invitation: &Invitation) -> Re
     let sdp = invitation.offer.to_sdp(1, 1).to_string();
     let (content_type, body) = Multipart::default()
         .with(BodyPart::new(media::SDP, sdp))
-        .with(info::write(mcptt_info, keys))
+        .with(info::write(invitation.info, keys))
         .write(&token::boundary(&mut rng));
     request.with_body(&content_type, body)
 }
@@ -113,6 +103,9 @@ pub(crate) async fn run(
     let result = loop {
         tokio::select! {
             response = responses.next() => match response {
+                Some(Ok(response)) if response.status == StatusCode::RINGING => {
+                    session.send(SessionInput::MemberRinging(leg));
+                }
                 Some(Ok(response)) if response.status.is_provisional() => {}
                 Some(Ok(response)) => break Ok(response),
                 Some(Err(error)) => break Err(error.status()),
@@ -127,11 +120,13 @@ pub(crate) async fn run(
     let response = match result {
         Ok(response) if response.status.is_success() => response,
         Ok(response) => {
-            session.send(SessionInput::MemberRefused(leg, response.status));
+            let warnings = response.headers.warnings();
+            let warning = warnings.iter().find_map(Warning::known);
+            session.send(SessionInput::MemberRefused(leg, response.status, warning));
             return;
         }
         Err(status) => {
-            session.send(SessionInput::MemberRefused(leg, status));
+            session.send(SessionInput::MemberRefused(leg, status, None));
             return;
         }
     };
@@ -139,6 +134,7 @@ pub(crate) async fn run(
         session.send(SessionInput::MemberRefused(
             leg,
             StatusCode::SERVER_INTERNAL_ERROR,
+            None,
         ));
         return;
     };

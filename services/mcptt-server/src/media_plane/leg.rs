@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use floor_control::server::{FunctionalAliases, ParticipantId, Profile};
+use floor_control::server::{ParticipantId, Profile};
 use mc_media::rtp;
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
@@ -71,8 +71,7 @@ impl Leg {
     pub(super) fn profile(&self) -> Profile {
         let facts = &self.facts;
         Profile {
-            // Which aliases a user has activated is not known here; the signed name is the MCPTT ID.
-            functional_aliases: FunctionalAliases::Any,
+            functional_aliases: facts.functional_aliases.clone(),
             negotiated_priority: facts.priority_negotiated.then_some(facts.priority),
             default_priority: facts.priority,
             queueing: facts.queueing,

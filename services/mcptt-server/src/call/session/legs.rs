@@ -1,5 +1,6 @@
 //! The legs of a session: SIP dialogs, session timers and media of each participant.
 
+use floor_control::server::FunctionalAliases;
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::mcptt::media;
 use mc_sip::sdp::{FloorParameters, McpttMedia, Sdp};
@@ -8,12 +9,14 @@ use mc_sip::{
     SessionTimerAction, SessionTimerPolicy, StatusCode, Warning, name,
 };
 use mc_trace::names;
+use mc_xml::mcptt_info::Content;
 use tokio_util::sync::CancellationToken;
 
 use super::{Session, now};
 use crate::affiliation::ClientKey;
 use crate::call::controlling::Event;
 use crate::call::originating::{Caller, allow, is_implicit_request};
+use crate::call::subject::Subject;
 use crate::call::terminating::{self, Answer, Invitation};
 use crate::media_plane::{ImplicitRequest, LegFacts, LegId, LegPorts, RemoteMedia};
 use crate::refusal::Refusal;
@@ -49,8 +52,9 @@ pub(super) struct Leg {
 
 impl Session {
     fn leg_facts(&self, leg: LegId, binding: &Binding, offered: Option<&McpttMedia>) -> LegFacts {
-        let member = self.document.member(binding.mcptt_id.as_str());
-        let own = member.map_or(0, |member| member.user_priority);
+        let config = &self.server.parts.config;
+        let standing = self.subject.standing(&binding.mcptt_id, &config.calls);
+        let own = standing.priority;
         let asked = offered.and_then(|offer| offer.floor_parameters.priority);
         LegFacts {
             session: self.handle.id,
@@ -59,10 +63,15 @@ impl Session {
             priority: asked.map_or(own, |asked| asked.min(own)),
             priority_negotiated: asked.is_some(),
             queueing: offered.is_none_or(|offer| offer.floor_parameters.queueing),
-            receive_only: member.is_some_and(|member| member.receive_only),
+            receive_only: standing.receive_only,
+            functional_aliases: if config.policy.require_active_alias {
+                FunctionalAliases::Active(self.server.aliases().of_user(&binding.mcptt_id))
+            } else {
+                FunctionalAliases::Any
+            },
             floor_control: offered.is_none_or(|offer| offer.floor.is_some()),
             floor_key: binding.csk.clone(),
-            local: self.server.parts.config.calls.media_address,
+            local: config.calls.media_address,
         }
     }
 
@@ -206,15 +215,20 @@ impl Session {
         if self.server.parts.config.policy.require_settings && binding.answer_mode.is_none() {
             return None;
         }
-        if self.document.settings().protect_floor_control && binding.csk.is_none() {
-            tracing::info!(
-                user = client.0.as_str(),
-                "member has no CSK and is not invited"
-            );
+        self.invite_client(&binding).await
+    }
+
+    /// Invites the client of a binding; `None` when it has no CSK that is needed, or the media
+    /// plane refuses.
+    pub(super) async fn invite_client(&mut self, binding: &Binding) -> Option<LegId> {
+        let calls = self.server.parts.config.calls;
+        if self.subject.protects_floor_control(&calls) && binding.csk.is_none() {
+            let user = binding.mcptt_id.as_str();
+            tracing::info!(user, "client has no CSK and is not invited");
             return None;
         }
         let id = LegId(self.server.calls().next_number());
-        let facts = self.leg_facts(id, &binding, None);
+        let facts = self.leg_facts(id, binding, None);
         let priority = facts.priority;
         let ports = match self.server.parts.media.open_leg(facts).await {
             Ok(ports) => ports,
@@ -224,23 +238,15 @@ impl Session {
             }
         };
         let parameters = FloorParameters {
-            queueing: self.server.parts.config.calls.queue_depth > 0,
+            queueing: calls.queue_depth > 0,
             priority: (priority > 0).then_some(priority),
             ..FloorParameters::default()
         };
         let local = self.local_media(ports, parameters);
-        let invitation = Invitation {
-            group: self.group.as_str().to_owned(),
-            caller: self.caller.as_str().to_owned(),
-            functional_alias: self.functional_alias.clone(),
-            offer: local.clone(),
-            contact: self.contact.clone(),
-            session_expires_s: self.server.parts.config.calls.session_expires_s,
-        };
-        let request = terminating::invite(&self.server, &binding, &invitation);
+        let request = terminating::invite(&self.server, binding, self.invitation(binding, &local));
         let cancel = CancellationToken::new();
         let leg = Leg {
-            client: client.clone(),
+            client: (binding.mcptt_id.clone(), binding.client_id.clone()),
             stage: Stage::Pending,
             request: None,
             timer: None,
@@ -263,6 +269,42 @@ impl Session {
             cancel,
         ));
         Some(id)
+    }
+
+    fn invitation(&self, binding: &Binding, local: &McpttMedia) -> Invitation {
+        let mut info = self.subject.info(&self.caller, &binding.mcptt_id);
+        if let Some(alias) = &self.functional_alias {
+            info.set_ext_content("functional-alias-URI", &Content::uri_value(alias));
+        }
+        let key_mgmt = match &self.subject {
+            Subject::Group { .. } => None,
+            Subject::Private(private) => private.key_mgmt.clone(),
+        };
+        Invitation {
+            info,
+            commencement: self.subject.commencement(),
+            offer: McpttMedia {
+                key_mgmt,
+                ..local.clone()
+            },
+            contact: self.contact.clone(),
+            session_expires_s: self.server.parts.config.calls.session_expires_s,
+        }
+    }
+
+    /// Tells the caller that the called user is alerted.
+    //= TS 24.379 11.1.1.4.2
+    pub(super) fn ring_caller(&self) {
+        let caller = self.legs.get(&self.originator);
+        if let Some(request) = caller.and_then(|leg| leg.request.as_ref()) {
+            let own = format!("<{}>", self.server.controlling);
+            request.respond(
+                request
+                    .response(StatusCode::RINGING)
+                    .with(name::CONTACT, self.contact.to_string())
+                    .with(name::P_ASSERTED_IDENTITY, own),
+            );
+        }
     }
 
     /// A client answered 200.
@@ -298,7 +340,7 @@ impl Session {
         if !connected {
             tracing::info!(user, "member answered without usable media");
             self.release(id).await;
-            self.apply(Event::Refused(id, StatusCode::NOT_ACCEPTABLE_HERE))
+            self.apply(Event::Refused(id, StatusCode::NOT_ACCEPTABLE_HERE, None))
                 .await;
             return;
         }
@@ -423,10 +465,8 @@ impl Session {
             match action {
                 SessionTimerAction::Refresh => self.send_refresh(id),
                 SessionTimerAction::Expired => {
-                    tracing::info!(
-                        group = self.group.as_str(),
-                        "session of a participant expired"
-                    );
+                    let about = self.subject.name();
+                    tracing::info!(about, "session of a participant expired");
                     self.release(id).await;
                     self.apply(Event::Left(id)).await;
                 }
