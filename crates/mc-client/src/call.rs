@@ -15,7 +15,7 @@ use mc_ids::McServiceId;
 use mc_runtime::clock::SharedClock;
 use mc_runtime::trace::Tracer;
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use crate::call::keys::SpeechKeys;
 
@@ -67,8 +67,8 @@ pub(crate) enum CallCommand {
     Press(Option<String>),
     /// The user has finished.
     Release,
-    /// One frame of the user's speech.
-    Speech(Vec<i16>),
+    /// One frame of the user's speech; when its packet leaves, the time is told.
+    Speech(Vec<i16>, Option<oneshot::Sender<Instant>>),
     /// The far end receives here now.
     Connect(Remote, SetUp),
     /// The call is over.
@@ -153,7 +153,8 @@ impl Call {
                     Some(command) => self.on_command(command).await,
                 },
                 Ok((length, from)) = self.sockets.audio.recv_from(&mut audio), if connected => {
-                    self.on_audio(audio.get_mut(..length).unwrap_or_default(), from);
+                    let received = Instant::now();
+                    self.on_audio(audio.get_mut(..length).unwrap_or_default(), from, received);
                 }
                 Ok((length, from)) = self.sockets.floor.recv_from(&mut floor), if connected => {
                     self.on_floor(floor.get_mut(..length).unwrap_or_default(), from);
@@ -176,7 +177,7 @@ impl Call {
                 self.participant.handle(Input::PttPressed, now);
             }
             CallCommand::Release => self.participant.handle(Input::PttReleased, now),
-            CallCommand::Speech(samples) => self.speak(&samples).await,
+            CallCommand::Speech(samples, left) => self.speak(&samples, left).await,
             CallCommand::Connect(remote, set_up) => {
                 let first = self.remote.is_none();
                 self.remote = Some(remote);
@@ -190,22 +191,26 @@ impl Call {
         }
     }
 
-    async fn speak(&mut self, samples: &[i16]) {
+    async fn speak(&mut self, samples: &[i16], left: Option<oneshot::Sender<Instant>>) {
         let Some(remote) = self.remote else { return };
-        if let Some(packet) = self.talker.packet(samples, remote)
-            && let Err(error) = self.sockets.audio.send_to(packet, remote.audio).await
-        {
+        let Some(packet) = self.talker.packet(samples, remote) else {
+            return;
+        };
+        if let Err(error) = self.sockets.audio.send_to(packet, remote.audio).await {
             tracing::debug!(%error, "speech not sent");
+        } else if let Some(left) = left {
+            // Who asked may be gone.
+            let _gone = left.send(Instant::now());
         }
     }
 
-    fn on_audio(&mut self, packet: &mut [u8], from: SocketAddr) {
+    fn on_audio(&mut self, packet: &mut [u8], from: SocketAddr, received: Instant) {
         // Media of strangers is not even tried; the far end sends from where it receives.
         if self.remote.is_none_or(|remote| remote.audio != from) {
             return;
         }
-        if self.listener.packet(packet) {
-            self.participant.handle(Input::RtpReceived, Instant::now());
+        if self.listener.packet(packet, received) {
+            self.participant.handle(Input::RtpReceived, received);
         }
     }
 

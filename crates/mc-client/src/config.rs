@@ -34,7 +34,9 @@ pub struct ClientConfig {
     pub servers: ServerIdentities,
     /// The group management server.
     pub gms: GmsConfig,
-    /// Groups to use: their documents are fetched, their GMKs awaited, and the client affiliates.
+    /// Groups to use: their documents are fetched, their GMKs awaited, and the client affiliates
+    /// (default none).
+    #[serde(default)]
     pub groups: Vec<GroupId>,
     /// Functional aliases to activate after registration (TS 24.379 9A; default none).
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! What a client tells its user.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mc_ids::{GmkId, GroupId, GukId, McServiceId};
 
@@ -52,6 +52,8 @@ pub struct SpeechFrame {
     pub marker: bool,
     /// Whether the samples were made up for a lost packet.
     pub concealed: bool,
+    /// When the packet came off the socket; for a lost one, the packet that showed the loss.
+    pub received: Instant,
     /// 320 samples of 16 kHz speech.
     pub samples: Vec<i16>,
 }
@@ -65,6 +67,8 @@ pub enum ClientEvent {
     StepFailed(Step, StepFailure),
     /// Registered and authorised for the MCPTT service.
     Registered {
+        /// The identity the token names.
+        mcptt_id: McServiceId,
         /// Granted lifetime.
         expires: Duration,
     },

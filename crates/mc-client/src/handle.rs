@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use mc_ids::{GroupId, McServiceId};
 use mc_runtime::CancellationToken;
 use mc_runtime::clock::SharedClock;
 use mc_runtime::trace::Tracer;
 use mc_sip::mcptt::Commencement;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::call::{CallCommand, EventSink};
@@ -60,6 +61,17 @@ pub struct PrivateCall {
     pub functional_alias: Option<String>,
 }
 
+/// Whether a group call asks for the floor by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CallFloor {
+    /// It does not.
+    Listen,
+    /// It does.
+    Request,
+    /// It does, for this functional alias.
+    RequestAs(String),
+}
+
 /// How an offered call is turned down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
@@ -77,10 +89,7 @@ pub enum Rejection {
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Make a group call.
-    GroupCall {
-        group: GroupId,
-        implicit_floor: bool,
-    },
+    GroupCall { group: GroupId, floor: CallFloor },
     /// Make a private call.
     PrivateCall { call: CallId, wanted: PrivateCall },
     /// Answer an offered call.
@@ -170,12 +179,22 @@ impl McClient {
         group: &GroupId,
         implicit_floor: bool,
     ) -> Result<(), ClientError> {
+        let floor = match implicit_floor {
+            true => CallFloor::Request,
+            false => CallFloor::Listen,
+        };
         let group = group.clone();
-        self.command(Command::GroupCall {
-            group,
-            implicit_floor,
-        })
-        .await
+        self.command(Command::GroupCall { group, floor }).await
+    }
+
+    /// Calls a group and asks for the floor under a functional alias.
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`].
+    pub async fn group_call_as(&self, group: &GroupId, alias: &str) -> Result<(), ClientError> {
+        let floor = CallFloor::RequestAs(alias.to_owned());
+        let group = group.clone();
+        self.command(Command::GroupCall { group, floor }).await
     }
 
     /// Makes a private call. The outcome is [`ClientEvent::CallStarted`], perhaps after
@@ -268,12 +287,35 @@ impl McClient {
         call: impl Into<CallId>,
         frame: Vec<i16>,
     ) -> Result<(), ClientError> {
-        self.to_call(call.into(), CallCommand::Speech(frame)).await
+        let command = CallCommand::Speech(frame, None);
+        self.to_call(call.into(), command).await
+    }
+
+    /// As [`Self::send_speech`], and waits until the packet has left; `None` when the frame was
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`ClientError::NoCall`].
+    pub async fn send_speech_timed(
+        &self,
+        call: impl Into<CallId>,
+        frame: Vec<i16>,
+    ) -> Result<Option<Instant>, ClientError> {
+        let (left, when) = oneshot::channel();
+        let command = CallCommand::Speech(frame, Some(left));
+        self.to_call(call.into(), command).await?;
+        Ok(when.await.ok())
+    }
+
+    /// Leaves all calls, deregisters and stops, without waiting: [`ClientEvent::Stopped`] tells
+    /// when it is done.
+    pub fn shut_down(&self) {
+        self.stop.cancel();
     }
 
     /// Leaves all calls, deregisters and stops.
     pub async fn stop(mut self) {
-        self.stop.cancel();
+        self.shut_down();
         if let Some(task) = self.task.take() {
             // A task that ended otherwise has nothing left to stop.
             let _ended = task.await;

@@ -2,7 +2,9 @@
 
 mod incoming;
 
-pub(crate) use incoming::{CallKind, IncomingCall, Refused, answer_media, incoming_call, resolved_alias};
+pub(crate) use incoming::{
+    CallKind, IncomingCall, Refused, answer_media, incoming_call, resolved_alias,
+};
 
 use mc_ids::GroupId;
 use mc_sip::mcptt::{self, Commencement, EXPIRES_FOREVER, ICSI, media};
@@ -160,13 +162,7 @@ impl<R: CryptoRng> Requests<'_, R> {
         }
     }
 
-    fn publish(
-        &mut self,
-        event: &str,
-        expires_s: u32,
-        info: McpttInfo,
-        part: BodyPart,
-    ) -> Request {
+    fn publish(&mut self, event: &str, expires_s: u32, info: McpttInfo, part: BodyPart) -> Request {
         let (participating, impu) = (
             self.identity.participating.clone(),
             self.identity.impu.clone(),
@@ -207,15 +203,23 @@ impl<R: CryptoRng> Requests<'_, R> {
         self.with_parts(request, &parts)
     }
 
-    /// INVITE of a prearranged group call.
+    /// INVITE of a prearranged group call, perhaps under a functional alias.
     //= TS 24.379 10.1.1.2.1.1
-    pub(crate) fn invite(&mut self, group: &GroupId, offer: &McpttMedia) -> Request {
-        let info = McpttInfo {
+    pub(crate) fn invite(
+        &mut self,
+        group: &GroupId,
+        offer: &McpttMedia,
+        functional_alias: Option<&str>,
+    ) -> Request {
+        let mut info = McpttInfo {
             session_type: Some(SessionType::Prearranged),
             request_uri: Some(Content::uri_value(group.as_str())),
             client_id: Some(Content::string_value(self.identity.client_id.as_str())),
             ..McpttInfo::default()
         };
+        if let Some(alias) = functional_alias {
+            info.set_ext_content("functional-alias-URI", &Content::uri_value(alias));
+        }
         let parts = Multipart::default()
             .with(offer_part(offer))
             .with(self.info(info));

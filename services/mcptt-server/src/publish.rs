@@ -76,7 +76,10 @@ async fn presence(server: &Server, request: &IncomingRequest) -> Result<(), Refu
 }
 
 /// The tuple of the sender's client.
-fn own_tuple<'a>(presence: &'a AffiliationPresence, sender: &Binding) -> Result<&'a Tuple, Refusal> {
+fn own_tuple<'a>(
+    presence: &'a AffiliationPresence,
+    sender: &Binding,
+) -> Result<&'a Tuple, Refusal> {
     if presence.entity != sender.mcptt_id.as_str() {
         return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
     }
@@ -97,7 +100,12 @@ async fn aliases(
 ) -> Result<(), Refusal> {
     let tuple = own_tuple(presence, sender)?;
     let listed: BTreeSet<String> = tuple.functional_aliases.iter().cloned().collect();
-    let allowed = &server.parts.config.users.of(&sender.mcptt_id).functional_aliases;
+    let allowed = &server
+        .parts
+        .config
+        .users
+        .of(&sender.mcptt_id)
+        .functional_aliases;
     if !give_up && !listed.iter().all(|alias| allowed.contains(alias)) {
         return Err(Refusal::forbidden(McWarning::NotAuthorisedFunctionalAlias));
     }

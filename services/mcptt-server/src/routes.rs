@@ -50,7 +50,10 @@ async fn show(State(server): State<Arc<OnceLock<Arc<Server>>>>) -> Json<Value> {
         .sessions()
         .map(|handle| {
             let participants = handle.participants();
-            let participants: Vec<&str> = participants.iter().map(mc_ids::McServiceId::as_str).collect();
+            let participants: Vec<&str> = participants
+                .iter()
+                .map(mc_ids::McServiceId::as_str)
+                .collect();
             let session = handle.identity.to_string();
             match &handle.parties {
                 Parties::Group(group) => json!({

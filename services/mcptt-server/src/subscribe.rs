@@ -234,10 +234,9 @@ fn with_state(
     match &subscription.topic {
         Topic::Affiliation(user) => {
             let aliases = |client: &_| server.aliases().of_client(client);
-            let presence =
-                server
-                    .affiliations()
-                    .presence(user, aliases, p_id.map(str::to_owned));
+            let presence = server
+                .affiliations()
+                .presence(user, aliases, p_id.map(str::to_owned));
             request.with_body(media::PIDF, presence.to_xml().into_bytes())
         }
         Topic::Settings => match binding {

@@ -111,7 +111,12 @@ impl SpeechKeys {
                 state.lease(mki, &[]).map_err(|error| error.to_string())
             }
             Self::Private(_) => SsrcLedger::default()
-                .lease(mki, &[], &mut mc_runtime::rng(), |_| Ok::<_, Infallible>(()))
+                .lease(
+                    mki,
+                    &[],
+                    &mut mc_runtime::rng(),
+                    |_| Ok::<_, Infallible>(()),
+                )
                 .map_err(|error| error.to_string()),
         }
     }

@@ -178,8 +178,8 @@ impl Listener {
         self.octet_align = octet_align;
     }
 
-    /// Takes in a packet; true if it was authentic.
-    pub(super) fn packet(&mut self, packet: &mut [u8]) -> bool {
+    /// Takes in a packet that came at `received`; true if it was authentic.
+    pub(super) fn packet(&mut self, packet: &mut [u8], received: Instant) -> bool {
         let raw = self.shared.tracer.wants_media().then(|| packet.to_vec());
         let (shared, keys) = (&self.shared, &self.keys);
         let opened = self
@@ -198,12 +198,12 @@ impl Listener {
             trace_received(&self.shared, &raw, &payload, header);
         }
         if header.payload_type == self.payload_type {
-            self.decode(header, talker(mki), &payload);
+            self.decode(header, talker(mki), &payload, received);
         }
         true
     }
 
-    fn decode(&mut self, header: Header, guk_id: Option<GukId>, payload: &[u8]) {
+    fn decode(&mut self, header: Header, guk_id: Option<GukId>, payload: &[u8], received: Instant) {
         if !self.streams.contains_key(&header.ssrc) && !self.open_stream(header) {
             return;
         }
@@ -231,7 +231,7 @@ impl Listener {
             Err(error) => tracing::debug!(%error, "payload not decoded"),
         }
         stream.next = header.sequence.wrapping_add(1);
-        stream.heard = Instant::now();
+        stream.heard = received;
         for (concealed, samples) in frames {
             self.shared.events.emit(ClientEvent::Speech(SpeechFrame {
                 call: self.call.clone(),
@@ -241,6 +241,7 @@ impl Listener {
                 timestamp: header.timestamp,
                 marker: header.marker && !concealed,
                 concealed,
+                received,
                 samples: samples.to_vec(),
             }));
         }

@@ -239,7 +239,7 @@ async fn floor_and_speech_between_two_members() {
     };
     assert_eq!(bob.event().await, taken);
     for _ in 0..10 {
-        alice.tell(CallCommand::Speech(tone())).await;
+        alice.tell(CallCommand::Speech(tone(), None)).await;
     }
     let first = bob.speech().await;
     assert!(first.marker && first.timestamp == 0);
@@ -272,9 +272,9 @@ async fn nothing_is_sent_without_the_floor_and_after_a_revoke() {
     let mut alice = Member::new("alice", 5).await;
     let listener = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     alice.connect(listener.local_addr().unwrap()).await;
-    alice.tell(CallCommand::Speech(tone())).await;
+    alice.tell(CallCommand::Speech(tone(), None)).await;
     alice.press_and_grant().await;
-    alice.tell(CallCommand::Speech(tone())).await;
+    alice.tell(CallCommand::Speech(tone(), None)).await;
     let mut packet = [0; MAX_PACKET];
     let (_, from) = listener.recv_from(&mut packet).await.unwrap();
     assert_eq!(from, alice.audio);
@@ -297,7 +297,7 @@ async fn nothing_is_sent_without_the_floor_and_after_a_revoke() {
         phrase: "too long".to_owned(),
     };
     assert_eq!(alice.event().await, revoked);
-    alice.tell(CallCommand::Speech(tone())).await;
+    alice.tell(CallCommand::Speech(tone(), None)).await;
     // The release that answers the revoke shows that the frame before it was looked at.
     assert!(matches!(
         alice.floor_message().await,
@@ -312,7 +312,7 @@ async fn packets_under_another_gmk_or_from_a_stranger_are_not_heard() {
     alice.connect(bob.audio).await;
     bob.connect(alice.audio).await;
     alice.press_and_grant().await;
-    alice.tell(CallCommand::Speech(tone())).await;
+    alice.tell(CallCommand::Speech(tone(), None)).await;
     let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     stranger.send_to(&[0x80; 60], bob.audio).await.unwrap();
     stranger.send_to(&[0x80; 60], bob.floor).await.unwrap();
@@ -331,11 +331,11 @@ async fn private_speech_goes_under_the_pck_with_a_key_of_each_direction() {
     alice.connect(bob.audio).await;
     bob.connect(alice.audio).await;
     alice.press_and_grant().await;
-    alice.tell(CallCommand::Speech(tone())).await;
+    alice.tell(CallCommand::Speech(tone(), None)).await;
     let heard = bob.speech().await;
     assert_eq!((heard.call, heard.guk_id), (CallId::Private(1), None));
     bob.press_and_grant().await;
-    bob.tell(CallCommand::Speech(tone())).await;
+    bob.tell(CallCommand::Speech(tone(), None)).await;
     assert!(alice.speech().await.marker);
 }
 
@@ -346,7 +346,7 @@ async fn private_packets_name_the_pck_and_open_with_the_initiators_key_only() {
     let listener = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     alice.connect(listener.local_addr().unwrap()).await;
     alice.press_and_grant().await;
-    alice.tell(CallCommand::Speech(tone())).await;
+    alice.tell(CallCommand::Speech(tone(), None)).await;
     let mut packet = [0; MAX_PACKET];
     let length = listener.recv(&mut packet).await.unwrap();
     let packet = &packet[..length];

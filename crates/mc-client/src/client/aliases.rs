@@ -51,7 +51,11 @@ impl Established {
             Ok(response) => described(&response),
             Err(error) => error,
         };
-        tracing::warn!(node = self.config.node, detail, "functional aliases refused");
+        tracing::warn!(
+            node = self.config.node,
+            detail,
+            "functional aliases refused"
+        );
         self.emit(ClientEvent::AliasesRefused { aliases, detail });
         false
     }

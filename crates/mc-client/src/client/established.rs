@@ -187,7 +187,8 @@ impl Established {
         let granted = granted.unwrap_or(self.config.sip.registration_s).max(2);
         let expires = Duration::from_secs(granted.into());
         self.registration_due = Instant::now() + expires / 2;
-        self.emit(ClientEvent::Registered { expires });
+        let mcptt_id = self.link.identity.mcptt_id.clone();
+        self.emit(ClientEvent::Registered { mcptt_id, expires });
     }
 
     async fn csk_message(&self) -> Result<Vec<u8>, StepFailure> {
@@ -245,10 +246,7 @@ impl Established {
 
     async fn on_command(&mut self, command: Command) {
         match command {
-            Command::GroupCall {
-                group,
-                implicit_floor,
-            } => self.group_call(&group, implicit_floor).await,
+            Command::GroupCall { group, floor } => self.group_call(&group, floor).await,
             Command::PrivateCall { call, wanted } => self.private_call(call, wanted).await,
             Command::Accept { call } => self.accept(call).await,
             Command::Reject { call, how } => {

@@ -18,7 +18,7 @@ use crate::call_id::CallId;
 use crate::client::calls::Leg;
 use crate::client::established::{Established, described};
 use crate::event::{ClientEvent, Step, StepFailure};
-use crate::handle::{Callee, PrivateCall};
+use crate::handle::{CallFloor, Callee, PrivateCall};
 use crate::private_call_key::PrivateCallKey;
 use crate::requests::{AliasUse, CalledAlias, answer_media, resolved_alias};
 
@@ -77,7 +77,7 @@ impl Refusal {
 impl Established {
     /// Makes a group call.
     //= TS 24.379 10.1.1.2.1.1
-    pub(super) async fn group_call(&mut self, group: &GroupId, implicit_floor: bool) {
+    pub(super) async fn group_call(&mut self, group: &GroupId, wanted: CallFloor) {
         let call = CallId::from(group);
         if self.is_busy(&call) {
             return self.refused(&call, &Refusal::local("a call is up in this group"));
@@ -86,10 +86,15 @@ impl Established {
             return self.refused(&call, &Refusal::local("no GMK for this group yet"));
         }
         let keys = SpeechKeys::Group(group.clone());
+        let implicit_floor = wanted != CallFloor::Listen;
         let Some(offer) = self.offer(&call, keys, implicit_floor).await else {
             return;
         };
-        let request = self.make(|r| r.invite(group, &offer));
+        let alias = match &wanted {
+            CallFloor::RequestAs(alias) => Some(alias.as_str()),
+            CallFloor::Listen | CallFloor::Request => None,
+        };
+        let request = self.make(|r| r.invite(group, &offer, alias));
         self.send_invite(call, request, offer, None);
     }
 
@@ -368,8 +373,8 @@ impl Waiting<'_> {
             return Err(refusal(status, described(&response), Some(response)));
         }
         let unusable = |detail: &str| refusal(status, detail.to_owned(), None);
-        let mut dialog = Dialog::uac(self.request, &response)
-            .map_err(|_| unusable("answer makes no dialog"))?;
+        let mut dialog =
+            Dialog::uac(self.request, &response).map_err(|_| unusable("answer makes no dialog"))?;
         let cseq = self.request.headers.cseq().map_or(1, |cseq| cseq.number);
         responses.ack(dialog.ack(cseq));
         let media = answer_media(&response.headers, &response.body);

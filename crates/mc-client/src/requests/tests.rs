@@ -112,13 +112,19 @@ fn affiliation_names_the_whole_set() {
 #[test]
 fn invite_goes_to_the_participating_function_and_hides_the_group() {
     let (keys, group) = (keys(), GroupId::new("sip:fire@mc.example").unwrap());
-    let request = with_requests(Some(&keys), |r| r.invite(&group, &leg(40000)));
+    let alias = "sip:unit-1001@mc.example";
+    let request = with_requests(Some(&keys), |r| r.invite(&group, &leg(40000), Some(alias)));
     assert_eq!(request.uri.to_string(), "sip:mcptt@mc.example");
-    assert!(
-        !String::from_utf8(request.to_bytes())
-            .unwrap()
-            .contains("sip:fire@mc.example")
-    );
+    let text = String::from_utf8(request.to_bytes()).unwrap();
+    assert!(!text.contains("sip:fire@mc.example") && !text.contains(alias));
+    let info = parts(&request)
+        .get(media::MCPTT_INFO)
+        .unwrap()
+        .content
+        .clone();
+    let mut info = McpttInfo::parse(&info).unwrap();
+    info.decrypt(&keys).unwrap();
+    assert_eq!(info.functional_alias().as_deref(), Some(alias));
     assert_eq!(request.headers.get_all("Accept-Contact").count(), 2);
     assert!(request.headers.has_option("Supported", "timer"));
     assert_eq!(
@@ -246,7 +252,10 @@ fn a_private_invite_names_one_callee_and_carries_the_pck_message() {
     let mut info = McpttInfo::parse(&parts.get(media::MCPTT_INFO).unwrap().content).unwrap();
     info.decrypt(&keys).unwrap();
     assert_eq!(info.session_type, Some(SessionType::Private));
-    assert_eq!(info.functional_alias().as_deref(), Some("sip:duty@mc.example"));
+    assert_eq!(
+        info.functional_alias().as_deref(),
+        Some("sip:duty@mc.example")
+    );
     let called = info.ext_content("called-functional-alias-URI").unwrap();
     assert_eq!(called.unwrap().uri(), Some("sip:unit-7@mc.example"));
     assert_eq!(info.ext_text("call-to-functional-alias-ind"), None);
@@ -265,7 +274,11 @@ fn an_alias_to_resolve_is_said_to_be_one() {
         r.private_invite(alias, uses, Commencement::Automatic, &leg(40000))
     });
     assert_eq!(request.headers.get("Answer-Mode"), Some("Auto"));
-    let info = parts(&request).get(media::MCPTT_INFO).unwrap().content.clone();
+    let info = parts(&request)
+        .get(media::MCPTT_INFO)
+        .unwrap()
+        .content
+        .clone();
     let info = McpttInfo::parse(&info).unwrap();
     let indicated = info.ext_text("call-to-functional-alias-ind");
     assert_eq!(indicated.as_deref(), Some("true"));

@@ -229,7 +229,11 @@ pub(crate) fn calling_alias(server: &Server, caller: &Caller) -> Option<String> 
     let counts = !server.parts.config.policy.require_active_alias
         || server.aliases().is_active(&alias, user);
     if !counts {
-        tracing::info!(user = user.as_str(), alias, "functional alias is not active");
+        tracing::info!(
+            user = user.as_str(),
+            alias,
+            "functional alias is not active"
+        );
     }
     counts.then_some(alias)
 }

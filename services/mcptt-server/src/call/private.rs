@@ -57,7 +57,10 @@ pub fn admit(policy: &UserPolicy, asked: Asked<'_>) -> Result<(), Refusal> {
     }
     let may_call = |callee: &McServiceId| {
         policy.allow_private_call_to_any_user
-            || policy.private_call_list.iter().any(|id| id == callee.as_str())
+            || policy
+                .private_call_list
+                .iter()
+                .any(|id| id == callee.as_str())
     };
     if !asked.callee.is_none_or(may_call) {
         return Err(Refusal::forbidden(McWarning::NotAuthorisedToCallUser));
@@ -138,7 +141,13 @@ pub(crate) fn prepare(
         McWarning::ServiceSettingsUnknown,
     ))?;
     //= TS 24.379 11.1.1.3.2
-    if !server.parts.config.users.of(&callee.mcptt_id).allow_private_call_participation {
+    if !server
+        .parts
+        .config
+        .users
+        .of(&callee.mcptt_id)
+        .allow_private_call_participation
+    {
         return Err(Refusal::forbidden(McWarning::NotAuthorisedToBeCalled));
     }
     Ok(Outcome::Call(PrivateSubject {
@@ -202,7 +211,9 @@ fn locate(server: &Server, callee: &McServiceId) -> Result<Binding, Refusal> {
     let registrations = server.registrations();
     let bindings = registrations.of_user(callee, server.now());
     let latest = bindings.max_by_key(|binding| binding.expires_unix_s);
-    latest.cloned().ok_or(Refusal::status(StatusCode::NOT_FOUND))
+    latest
+        .cloned()
+        .ok_or(Refusal::status(StatusCode::NOT_FOUND))
 }
 
 /// Answers that the called functional alias is active for `user`: the caller makes a PCK for that

@@ -78,7 +78,11 @@ fn the_called_users_setting_wins_unless_forced() {
         (Some(Automatic), Some(Set::Manual), Some(Manual)),
         (Some(Manual), Some(Set::Automatic), Some(Manual)),
         (Some(Manual), Some(Set::Manual), Some(Manual)),
-        (Some(ForcedAutomatic), Some(Set::Manual), Some(ForcedAutomatic)),
+        (
+            Some(ForcedAutomatic),
+            Some(Set::Manual),
+            Some(ForcedAutomatic),
+        ),
         (None, Some(Set::Automatic), Some(Automatic)),
         (None, Some(Set::Manual), Some(Manual)),
         (Some(ForcedAutomatic), None, None),
