@@ -12,6 +12,8 @@ mod single_client;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
+
 /// How many MC identities stand for the external users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Population {
@@ -70,7 +72,8 @@ pub struct Profile {
 }
 
 /// One of the five approaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Approach {
     /// 7.1: one MC client of the host domain.
     SingleClient,
@@ -122,6 +125,14 @@ impl FromStr for Approach {
             .into_iter()
             .find(named)
             .ok_or_else(|| UnknownApproach(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Approach {
+    type Error = UnknownApproach;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

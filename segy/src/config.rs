@@ -1,0 +1,276 @@
+//! The configuration of the gateway; `deploy/lab/segy.toml` is a sample.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mc_client::ClientConfig;
+use mc_ids::{GroupId, McServiceId};
+use mc_runtime::http::ServerConfig;
+use mc_runtime::logging::LogConfig;
+use mc_runtime::trace::TraceConfig;
+use serde::Deserialize;
+
+use crate::approach::{Approach, Attachment, KeySource, Population};
+use crate::bridge::Timing;
+use crate::unencrypted::ExternalConfig;
+use crate::user_map::UserMap;
+
+/// Most talkgroups of one gateway.
+const MAX_TALKGROUPS: usize = 1000;
+
+/// Everything `segy.toml` may hold.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Which approach of TR 33.880 clause 7.8, by its number (`7.1`).
+    pub approach: Approach,
+    /// MCPTT ID of the gateway; its token must name the same.
+    pub mcptt_id: McServiceId,
+    /// Log settings.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// Address of `/health` and `/status`. Default plain HTTP on 127.0.0.1:8447.
+    #[serde(default = "default_http")]
+    pub http: ServerConfig,
+    /// The MC side: the client that the gateway is. Its `groups` come from `talkgroups`, its
+    /// `functional_aliases` from `users`.
+    pub mc: ClientConfig,
+    /// The external side.
+    pub external: ExternalConfig,
+    /// Talkgroups and their MC groups; a talkgroup that is not listed is not connected.
+    pub talkgroups: Vec<TalkgroupConfig>,
+    /// External users that may speak, and as whom (default none).
+    #[serde(default)]
+    pub users: Vec<UserConfig>,
+    /// Functional alias under which all other external users speak. Default none: they are refused.
+    #[serde(default)]
+    pub unmapped_alias: Option<String>,
+    /// How MC users are shown on the external side.
+    #[serde(default)]
+    pub display: DisplayConfig,
+    /// Limits of calls.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// File that gets each termination of protection and each refusal as a line of JSON, appended.
+    /// Default none: they are in the log only.
+    #[serde(default)]
+    pub audit: Option<PathBuf>,
+    /// Trace events.
+    #[serde(default)]
+    pub trace: TraceConfig,
+}
+
+impl mc_runtime::service::ServiceConfig for Config {
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+}
+
+fn default_http() -> ServerConfig {
+    ServerConfig::plain(SocketAddr::from(([127, 0, 0, 1], 8447)))
+}
+
+/// One talkgroup.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TalkgroupConfig {
+    /// Name on the external side; for an analogue channel its number.
+    pub talkgroup: String,
+    /// The MC group.
+    pub group: GroupId,
+}
+
+/// One external user.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserConfig {
+    /// Unit number on the external side.
+    pub unit: String,
+    /// Functional alias he speaks under.
+    pub functional_alias: String,
+}
+
+/// How MC users are shown on the external side.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DisplayConfig {
+    /// Unit number of MC users without one of their own. Default `0`.
+    pub reserved_unit: String,
+    /// Unit numbers of MC users. Default none.
+    pub units: Vec<UnitConfig>,
+}
+
+impl Default for DisplayConfig {
+    fn default() -> Self {
+        Self {
+            reserved_unit: "0".to_owned(),
+            units: Vec::new(),
+        }
+    }
+}
+
+/// The unit number of one MC user.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitConfig {
+    /// MCPTT ID or functional alias.
+    pub mc_user: String,
+    /// Unit number.
+    pub unit: String,
+}
+
+/// Limits of calls.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Longest wait for the floor, milliseconds; as much speech is kept meanwhile. Default 2000.
+    pub grant_wait_ms: u64,
+    /// Longest talk burst of an external user, seconds; the floor control server may allow less.
+    /// Default 60.
+    pub talk_s: u64,
+    /// How long a call in which nobody talks is kept, seconds; longer than the hang time of the
+    /// group, which ends it first. Default 120.
+    pub hang_s: u64,
+    /// Silence after which an MC user has finished although no Floor Idle came, milliseconds
+    /// (T103 of TS 24.380 11.1). Default 4000.
+    pub speech_end_ms: u64,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            grant_wait_ms: 2000,
+            talk_s: 60,
+            hang_s: 120,
+            speech_end_ms: 4000,
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// As a bridge takes them.
+    #[must_use]
+    pub const fn timing(&self) -> Timing {
+        Timing {
+            grant_wait: Duration::from_millis(self.grant_wait_ms),
+            talk_limit: Duration::from_secs(self.talk_s),
+            hang: Duration::from_secs(self.hang_s),
+            speech_end: Duration::from_millis(self.speech_end_ms),
+            announce_wait: Duration::from_millis(100),
+            // T100 and C100 together are below 6 s (TS 24.380 11.1).
+            release_wait: Duration::from_secs(6),
+            tail: Duration::from_millis(60),
+        }
+    }
+}
+
+/// Why a configuration that can be read cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The approach is known and not built yet.
+    #[error("approach {0} is not available yet; 7.1 is")]
+    NotYet(Approach),
+    /// A value contradicts another.
+    #[error("{field}: {detail}")]
+    Field {
+        /// Which.
+        field: &'static str,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+fn wrong(field: &'static str, detail: impl Into<String>) -> ConfigError {
+    ConfigError::Field {
+        field,
+        detail: detail.into(),
+    }
+}
+
+impl Config {
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    /// See [`ConfigError`]; the field is named.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let profile = self.approach.profile();
+        let axes = (profile.population, profile.attachment, profile.key_source);
+        if axes != (Population::Single, Attachment::Client, KeySource::HostKms) {
+            return Err(ConfigError::NotYet(self.approach));
+        }
+        if !self.mc.groups.is_empty() {
+            return Err(wrong("mc.groups", "the groups are those of `talkgroups`"));
+        }
+        if !self.mc.functional_aliases.is_empty() {
+            let detail = "the aliases are those of `users`";
+            return Err(wrong("mc.functional_aliases", detail));
+        }
+        if self.talkgroups.is_empty() || self.talkgroups.len() > MAX_TALKGROUPS {
+            let detail = format!("between 1 and {MAX_TALKGROUPS} are needed");
+            return Err(wrong("talkgroups", detail));
+        }
+        let talkgroups = self.talkgroups.iter().map(|t| t.talkgroup.as_str());
+        unique("talkgroups.talkgroup", talkgroups)?;
+        // Two talkgroups on one group would hear each other through it.
+        unique(
+            "talkgroups.group",
+            self.talkgroups.iter().map(|t| t.group.as_str()),
+        )?;
+        unique("users.unit", self.users.iter().map(|u| u.unit.as_str()))?;
+        for limit in [
+            self.limits.grant_wait_ms,
+            self.limits.talk_s,
+            self.limits.speech_end_ms,
+        ] {
+            if limit == 0 {
+                return Err(wrong("limits", "0 would end every call at once"));
+            }
+        }
+        if self.limits.grant_wait_ms > 10_000 {
+            return Err(wrong("limits.grant_wait_ms", "at most 10000"));
+        }
+        self.external
+            .check(self.talkgroups.iter().map(|t| t.talkgroup.as_str()))
+    }
+
+    /// The MC client: its groups and functional aliases are those of the maps. Private calls wait
+    /// for an answer, for the gateway decides who is behind it.
+    #[must_use]
+    pub fn client(&self) -> ClientConfig {
+        let aliases = self.users.iter().map(|user| &user.functional_alias);
+        let aliases: BTreeSet<&String> = aliases.chain(&self.unmapped_alias).collect();
+        ClientConfig {
+            groups: self.talkgroups.iter().map(|t| t.group.clone()).collect(),
+            functional_aliases: aliases.into_iter().cloned().collect(),
+            manual_answer: true,
+            ..self.mc.clone()
+        }
+    }
+}
+
+impl Config {
+    /// Who may speak as whom.
+    #[must_use]
+    pub fn user_map(&self) -> UserMap {
+        let own = self.mcptt_id.clone();
+        UserMap::single(own, &self.users, self.unmapped_alias.clone(), &self.display)
+    }
+}
+
+fn unique<'a>(
+    field: &'static str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), ConfigError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(wrong(field, format!("{name:?} is there twice")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+use super::*;
+
+/// The lab's configuration with its placeholders filled in.
+fn sample() -> String {
+    let template = include_str!("../../../deploy/lab/segy.toml");
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").unwrap();
+        text.push_str(before);
+        text.push_str(match name {
+            "lab_keys" => "false",
+            "segy-ip" => "127.0.0.1",
+            "data" | "logs" | "ca" | "cert" | "key" | "password" => "/tmp/lab",
+            _ => "127.0.0.1:1",
+        });
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+fn read(text: &str) -> Result<Config, toml::de::Error> {
+    toml::from_str(text)
+}
+
+fn refused(change: impl FnOnce(&mut Config)) -> String {
+    let mut config = read(&sample()).unwrap();
+    change(&mut config);
+    config.check().unwrap_err().to_string()
+}
+
+#[test]
+fn the_labs_configuration_is_one() {
+    let config = read(&sample()).unwrap();
+    config.check().unwrap();
+    let client = config.client();
+    assert_eq!(client.groups[0].as_str(), "sip:fireground-1@mc.example");
+    let aliases = ["sip:unit-1001@mc.example", "sip:unit-1002@mc.example"];
+    assert_eq!(client.functional_aliases, aliases);
+    let represented = config.user_map().represent(Some("1001")).unwrap();
+    assert_eq!(represented.shown(), "sip:unit-1001@mc.example");
+}
+
+#[test]
+fn the_other_approaches_are_known_and_not_yet_there() {
+    for other in ["7.2", "7.3", "7.4", "7.5"] {
+        let text = sample().replace("approach = \"7.1\"", &format!("approach = \"{other}\""));
+        let error = read(&text).unwrap().check().unwrap_err();
+        let expected = format!("approach {other} is not available yet; 7.1 is");
+        assert_eq!(error.to_string(), expected);
+    }
+    let unknown = sample().replace("approach = \"7.1\"", "approach = \"7.6\"");
+    assert!(read(&unknown).unwrap_err().to_string().contains("7.6"));
+}
+
+#[test]
+fn mistakes_are_named() {
+    let unknown = sample().replace("[display]", "[displays]");
+    assert!(read(&unknown).unwrap_err().to_string().contains("displays"));
+    let unknown = sample().replace("protocol = \"analogue\"", "protocol = \"tetra\"");
+    assert!(read(&unknown).unwrap_err().to_string().contains("tetra"));
+    let unknown = sample().replace("[external]", "[external]\nspeed = 1");
+    assert!(read(&unknown).unwrap_err().to_string().contains("speed"));
+
+    assert!(refused(|c| c.talkgroups.clear()).starts_with("talkgroups"));
+    let twice = refused(|c| {
+        let mut again = c.talkgroups[0].clone();
+        again.talkgroup = "2".to_owned();
+        c.talkgroups.push(again);
+    });
+    assert!(twice.starts_with("talkgroups.group"), "{twice}");
+    assert!(refused(|c| c.users.push(c.users[0].clone())).starts_with("users.unit"));
+    assert!(refused(|c| c.mc.groups = c.client().groups).starts_with("mc.groups"));
+    assert!(refused(|c| c.limits.grant_wait_ms = 0).starts_with("limits"));
+    let name = refused(|c| c.talkgroups[0].talkgroup = "one".to_owned());
+    assert_eq!(name, "talkgroups.talkgroup: \"one\" is no channel number");
+}
