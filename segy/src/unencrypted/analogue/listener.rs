@@ -15,8 +15,8 @@ use crate::bridge::{ExternalEvent, ExternalTalker, Speech};
 const MAX_FRAMES: usize = 3;
 /// How long packets are awaited that the release has overtaken.
 const TAIL: Duration = Duration::from_millis(60);
-/// How long speech waits for the INFO that it has overtaken.
-const OVERTAKEN: Duration = Duration::from_millis(500);
+/// How long speech waits for the INFO that it has overtaken; the jitter buffer keeps half a second.
+const OVERTAKEN: Duration = Duration::from_millis(300);
 
 /// Who has the key, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +41,9 @@ pub(super) struct Listener {
     up: Upsampler,
     silence: Duration,
     key: Key,
-    /// The system signals its keys by INFO; then speech alone does not press.
-    signals: bool,
+    /// Whether the system signals its keys by INFO; then speech alone does not press. Until it is
+    /// known, speech waits for the INFO it may have overtaken.
+    signals: Option<bool>,
     heard: Instant,
     next: Option<Instant>,
     concealed: u64,
@@ -57,7 +58,7 @@ impl Listener {
             up: Upsampler::new(),
             silence,
             key: Key::Released,
-            signals: false,
+            signals: None,
             heard: now,
             next: None,
             concealed: 0,
@@ -76,7 +77,7 @@ impl Listener {
 
     /// INFO: somebody pressed, or is described better.
     pub(super) fn pressed(&mut self, talker: ExternalTalker, now: Instant) -> Vec<ExternalEvent> {
-        self.signals = true;
+        self.signals = Some(true);
         let mut events = Vec::new();
         match self.key {
             Key::Ending { .. } => {
@@ -93,7 +94,7 @@ impl Listener {
 
     /// INFO: he released.
     pub(super) fn released(&mut self, now: Instant) {
-        self.signals = true;
+        self.signals = Some(true);
         if self.key == Key::Pressed {
             self.key = Key::Ending { since: now };
             self.buffer.end();
@@ -107,12 +108,12 @@ impl Listener {
         };
         let mut events = Vec::new();
         match self.key {
-            Key::Released if !self.signals => {
+            Key::Released if self.signals == Some(false) => {
                 self.press(now);
                 events.push(ExternalEvent::PttOn(ExternalTalker::default()));
             }
             // Stragglers of the spurt before are not marked.
-            Key::Released if !stamp.marker => return events,
+            Key::Released if self.signals == Some(true) && !stamp.marker => return events,
             Key::Released => {
                 self.press(now);
                 self.key = Key::Overtaken { since: now };
@@ -144,12 +145,14 @@ impl Listener {
         while let Some(next) = self.next.filter(|next| *next <= now) {
             self.next = Some(next + FRAME);
             match self.key {
-                Key::Overtaken { since } if since + OVERTAKEN <= now => self.release(),
+                Key::Overtaken { since } if since + OVERTAKEN <= now => {
+                    events.extend(self.unannounced());
+                }
                 Key::Overtaken { .. } => {}
                 Key::Released => self.next = None,
                 Key::Pressed => {
                     events.extend(self.pull(next, now));
-                    if !self.signals && self.heard + self.silence <= now {
+                    if self.signals != Some(true) && self.heard + self.silence <= now {
                         self.key = Key::Ending { since: self.heard };
                         self.buffer.end();
                     }
@@ -164,6 +167,17 @@ impl Listener {
             }
         }
         events
+    }
+
+    /// No INFO came for the speech: noise of a system that signals, or a system that signals nothing.
+    fn unannounced(&mut self) -> Option<ExternalEvent> {
+        if self.signals == Some(true) {
+            self.release();
+            return None;
+        }
+        self.signals = Some(false);
+        self.key = Key::Pressed;
+        Some(ExternalEvent::PttOn(ExternalTalker::default()))
     }
 
     fn pull(&mut self, at: Instant, now: Instant) -> Option<ExternalEvent> {

@@ -120,7 +120,7 @@ fn losses_and_jitter_are_played_out() {
 #[test]
 fn speech_that_overtakes_its_info_is_kept() {
     let mut radio = Radio::new();
-    radio.listener.signals = true;
+    radio.listener.signals = Some(true);
     assert_eq!(radio.packet(), NONE);
     assert_eq!(radio.pass(20), NONE);
     radio.packet();
@@ -134,9 +134,17 @@ fn speech_that_overtakes_its_info_is_kept() {
 }
 
 #[test]
+fn the_first_spurt_of_a_system_waits_for_its_info() {
+    let mut radio = Radio::new();
+    assert_eq!(radio.packet(), NONE);
+    assert_eq!(radio.pass(100), NONE);
+    assert_eq!(radio.press(), ["1001"]);
+}
+
+#[test]
 fn overtaking_speech_without_info_is_forgotten() {
     let mut radio = Radio::new();
-    radio.listener.signals = true;
+    radio.listener.signals = Some(true);
     radio.packet();
     assert_eq!(radio.pass(2000), NONE);
     assert_eq!(
@@ -163,14 +171,19 @@ fn stragglers_after_the_release_do_not_press() {
 #[test]
 fn without_info_speech_presses_and_silence_releases() {
     let mut radio = Radio::new();
-    assert_eq!(radio.packet(), ["somebody"]);
     let mut heard = Vec::new();
-    for _ in 0..5 {
-        heard.extend(radio.pass(20));
+    for _ in 0..40 {
         assert_eq!(radio.packet(), NONE);
+        heard.extend(radio.pass(20));
     }
     heard.extend(radio.pass(2000));
-    assert_eq!(heard.last(), Some(&"off"));
+    // The first spurt might have overtaken its INFO; of what waited the buffer skips a frame now and
+    // then, to catch up.
+    assert_eq!((heard[0], heard.last()), ("somebody", Some(&"off")));
+    let speech = heard.iter().filter(|what| **what == "speech").count();
+    let spoken = speech - usize::try_from(radio.listener.take_concealed()).unwrap();
+    assert!(spoken >= 36, "{spoken} of 40: {heard:?}");
+    assert_eq!(radio.packet(), ["somebody"], "the next spurt does not wait");
 }
 
 #[test]
