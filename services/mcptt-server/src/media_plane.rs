@@ -81,6 +81,8 @@ pub struct LegFacts {
     pub receive_only: bool,
     /// The functional aliases the participant may speak under.
     pub functional_aliases: FunctionalAliases,
+    /// The functional alias of an INVITE that is a floor request (TS 24.380 14.3.5).
+    pub calling_alias: Option<String>,
     /// Whether the leg has a floor control stream at all.
     pub floor_control: bool,
     /// The CSK of the client; `None` only when floor control is not protected.

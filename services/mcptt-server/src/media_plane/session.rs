@@ -139,13 +139,17 @@ impl Session {
             .ok_or(MediaPlaneError::Unknown)?;
         let joins = leg.remote.replace(remote).is_none();
         let profile = Box::new(leg.profile());
+        let functional_alias = leg.facts.calling_alias.clone();
         state.renew_listeners();
         if !joins {
             return Ok(ImplicitRequest::None);
         }
-        let implicit_request = remote
-            .implicit_request
-            .then(|| Box::new(FloorRequest::default()));
+        let implicit_request = remote.implicit_request.then(|| {
+            Box::new(FloorRequest {
+                functional_alias,
+                ..FloorRequest::default()
+            })
+        });
         state.floor.handle(
             Input::Join {
                 participant,

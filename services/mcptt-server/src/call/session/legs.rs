@@ -69,6 +69,10 @@ impl Session {
             } else {
                 FunctionalAliases::Any
             },
+            calling_alias: self
+                .functional_alias
+                .clone()
+                .filter(|_| leg == self.originator),
             floor_control: offered.is_none_or(|offer| offer.floor.is_some()),
             floor_key: binding.csk.clone(),
             local: config.calls.media_address,
