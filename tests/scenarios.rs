@@ -9,6 +9,8 @@
 #[path = "scenarios/support.rs"]
 mod support;
 
+#[path = "scenarios/gateway.rs"]
+mod gateway;
 #[path = "scenarios/group_calls.rs"]
 mod group_calls;
 #[path = "scenarios/keys.rs"]
