@@ -1,15 +1,18 @@
 //! The command line of `mcbox`.
 
+use crate::client::{self, ClientArgs};
 use crate::supervisor::{self, Lab, Setup};
-use crate::topology::Addresses;
-use crate::{demo, doctor, health, state::StateDir};
+use crate::topology::{Addresses, PortName};
+use crate::{control, demo, doctor, health, state::StateDir};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use mc_runtime::CancellationToken;
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// A miniature 3GPP Mission Critical system in a box.
 #[derive(Debug, Parser)]
@@ -24,20 +27,25 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Starts the lab and keeps it running until Ctrl-C.
+    /// Starts the lab with its console and keeps it running until Ctrl-C.
     #[command(after_help = "Examples:\n  mcbox up\n  mcbox up --detach --ports free")]
     Up {
-        /// Returns once every service is ready; `mcbox down` stops the lab.
+        /// Returns once every service is ready; `mcbox down` stops the lab. Without MC clients and
+        /// without the console's buttons, which need this process.
         #[arg(long)]
         detach: bool,
         #[command(flatten)]
         setup: SetupArgs,
+        #[command(flatten)]
+        speech: SpeechArgs,
     },
     /// Starts the lab, runs the calls, prints what each step came to, and stops the lab.
     #[command(
-        after_help = "Exit code 0 only if every call passed.\n\nExamples:\n  mcbox demo\n  mcbox demo --json | jq '.calls[].steps'"
+        after_help = "Exit code 0 only if every call passed.\n\nExamples:\n  mcbox demo\n  mcbox demo --approach 7.1 --call group-lmr-to-mc\n  mcbox demo --json | jq '.calls[].steps'"
     )]
     Demo {
+        #[command(flatten)]
+        calls: CallArgs,
         /// Prints JSON.
         #[arg(long)]
         json: bool,
@@ -46,7 +54,14 @@ enum Command {
         attach: bool,
         #[command(flatten)]
         setup: SetupArgs,
+        #[command(flatten)]
+        speech: SpeechArgs,
     },
+    /// An MC client in the terminal, in the running lab.
+    #[command(
+        after_help = "Examples:\n  mcbox client --user carol --group sip:command-1@mc.example\n  mcbox client --user alice --say hello.wav\n  mcbox client --user bob --record heard.wav"
+    )]
+    Client(ClientArgs),
     /// Writes certificates and configurations and starts nothing: for containers.
     #[command(after_help = "Example:\n  mcbox --state /lab prepare --addresses addresses.json")]
     Prepare {
@@ -105,6 +120,44 @@ struct SetupArgs {
     lab_keys: bool,
 }
 
+/// Where the sentences are.
+#[derive(Debug, Clone, Args)]
+struct SpeechArgs {
+    /// Directory of lmr.wav and mc.wav, which radios and MC clients say.
+    #[arg(long = "speech", default_value = "target/speech", env = "MCBOX_SPEECH")]
+    directory: PathBuf,
+}
+
+/// Which calls.
+#[derive(Debug, Clone, Args)]
+struct CallArgs {
+    /// Approaches, by their number in TR 33.880 clause 7.8 (default all that run).
+    #[arg(long = "approach", value_delimiter = ',')]
+    approaches: Vec<String>,
+    /// Calls, by name (default all).
+    #[arg(long = "call", value_delimiter = ',')]
+    calls: Vec<String>,
+}
+
+impl CallArgs {
+    /// The chosen calls in their order.
+    fn chosen(&self) -> anyhow::Result<Vec<(&'static str, &'static str)>> {
+        let known = demo::Runner::calls();
+        let named = |name: &str| known.iter().any(|(a, c)| *a == name || *c == name);
+        let names = self.approaches.iter().chain(&self.calls);
+        if let Some(stranger) = names.into_iter().find(|name| !named(name)) {
+            let all: Vec<String> = known.iter().map(|(a, c)| format!("{a} {c}")).collect();
+            anyhow::bail!("{stranger:?} is none of the calls: {}", all.join(", "));
+        }
+        let wanted =
+            |list: &[String], name: &str| list.is_empty() || list.iter().any(|n| n == name);
+        let chosen = known
+            .into_iter()
+            .filter(|(a, c)| wanted(&self.approaches, a) && wanted(&self.calls, c));
+        Ok(chosen.collect())
+    }
+}
+
 impl SetupArgs {
     fn setup(self) -> std::io::Result<Setup> {
         Ok(Setup {
@@ -129,12 +182,30 @@ impl Ports {
 /// What kept the command from doing its work, in words for the user.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Up { detach, setup } => up(&cli.state, detach, setup).await,
+        Command::Up {
+            detach,
+            setup,
+            speech,
+        } => up(&cli.state, detach, setup, &speech.directory).await,
         Command::Demo {
+            calls,
             json,
             attach,
             setup,
-        } => run_demo(&cli.state, json, attach, setup).await,
+            speech,
+        } => {
+            let lab = if attach {
+                Lab::attach(StateDir::open(&cli.state)?)?
+            } else {
+                start(&cli.state, setup).await?
+            };
+            run_demo(lab, &calls.chosen()?, json, &speech.directory).await
+        }
+        Command::Client(args) => {
+            let lab = Lab::attach(StateDir::open(&cli.state)?)?;
+            client::run(&lab, &args).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Prepare {
             addresses,
             lab_keys,
@@ -151,32 +222,88 @@ fn binaries() -> anyhow::Result<PathBuf> {
     Ok(own.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
-async fn start(state: &Path, setup: SetupArgs) -> anyhow::Result<Lab> {
+/// What is being done, on standard error; nothing where that is no terminal.
+fn progress() -> anyhow::Result<ProgressBar> {
     let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})")?;
     let bar = ProgressBar::new_spinner().with_style(style);
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let progress = |what: &str| bar.set_message(format!("starting: {what}"));
+    Ok(bar)
+}
+
+async fn start(state: &Path, setup: SetupArgs) -> anyhow::Result<Lab> {
+    let bar = progress()?;
+    let told = |what: &str| bar.set_message(format!("starting: {what}"));
     let setup = setup.setup()?;
-    let lab = Lab::start(StateDir::open(state)?, setup, &binaries()?, progress).await;
+    let lab = Lab::start(StateDir::open(state)?, setup, &binaries()?, told).await;
     bar.finish_and_clear();
     Ok(lab?)
 }
 
-async fn up(state: &Path, detach: bool, setup: SetupArgs) -> anyhow::Result<ExitCode> {
+async fn runner(lab: Lab, speech: &Path) -> anyhow::Result<demo::Runner> {
+    let bar = progress()?;
+    let told = |what: &str| bar.set_message(format!("waiting for: {what}"));
+    let runner = demo::Runner::start(lab, speech, told).await;
+    bar.finish_and_clear();
+    Ok(runner?)
+}
+
+async fn up(
+    state: &Path,
+    detach: bool,
+    setup: SetupArgs,
+    speech: &Path,
+) -> anyhow::Result<ExitCode> {
     let lab = start(state, setup).await?;
     print_health(&lab.health().await, lab.addresses())?;
     if detach {
         lab.leave_running();
         return Ok(ExitCode::SUCCESS);
     }
+    let runner = Arc::new(runner(lab, speech).await?);
+    let stop = CancellationToken::new();
+    let address = runner.lab().addresses().of(PortName::LabControl);
+    let control = control::serve(address, runner.clone(), stop.clone()).await?;
+    let (console, root) = {
+        let lab = runner.lab();
+        (lab.addresses().of(PortName::Console), lab.state().root())
+    };
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "\nThe lab runs; Ctrl-C stops it. State: {}",
-        lab.state().root().display()
+        "\nopen http://localhost:{}\nThe lab runs; Ctrl-C stops it. State: {}",
+        console.port(),
+        root.display()
     )?;
     tokio::signal::ctrl_c().await?;
+    stop.cancel();
+    control.wait().await?;
+    if let Some(runner) = Arc::into_inner(runner) {
+        runner.stop().await;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn run_demo(
+    lab: Lab,
+    calls: &[(&'static str, &'static str)],
+    json: bool,
+    speech: &Path,
+) -> anyhow::Result<ExitCode> {
+    let runner = runner(lab, speech).await?;
+    let bar = progress()?;
+    let mut rows = Vec::new();
+    for (approach, call) in calls {
+        bar.set_message(format!("{approach} {call}"));
+        rows.push(runner.run(approach, call).await?);
+    }
+    bar.finish_and_clear();
+    runner.stop().await;
+    let report = demo::Report::over(rows);
+    match json {
+        true => print_json(&report)?,
+        false => writeln!(std::io::stdout(), "{}", demo::table(&report))?,
+    }
+    Ok(exit(report.verdict == demo::Verdict::Pass))
 }
 
 fn prepare(state: &Path, addresses: &Path, lab_keys: bool) -> anyhow::Result<ExitCode> {
@@ -189,25 +316,6 @@ fn prepare(state: &Path, addresses: &Path, lab_keys: bool) -> anyhow::Result<Exi
     };
     supervisor::prepare(&StateDir::open(state)?, &setup)?;
     Ok(ExitCode::SUCCESS)
-}
-
-async fn run_demo(
-    state: &Path,
-    json: bool,
-    attach: bool,
-    setup: SetupArgs,
-) -> anyhow::Result<ExitCode> {
-    let lab = if attach {
-        Lab::attach(StateDir::open(state)?)?
-    } else {
-        start(state, setup).await?
-    };
-    let report = demo::run(&lab).await;
-    match json {
-        true => print_json(&report)?,
-        false => writeln!(std::io::stdout(), "{}", demo::table(&report))?,
-    }
-    Ok(exit(report.verdict == demo::Verdict::Pass))
 }
 
 async fn status(state: &Path, json: bool) -> anyhow::Result<ExitCode> {

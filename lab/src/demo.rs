@@ -1,13 +1,16 @@
-//! `mcbox demo`: the calls of the five approaches, step by step, each with a verdict.
+//! `mcbox demo`: the calls of the approaches, step by step, each with a verdict.
 //!
 //! A step is `pass` or `fail` only when it was really done against the running services; what the
-//! lab cannot do yet is `later`, and the demo as a whole does not pass.
+//! lab cannot do yet is `later`, and the demo as a whole does not pass on it.
 
-use crate::parties::{kms_client, log_in};
-use crate::supervisor::Lab;
-use mc_runtime::SystemClock;
-use serde::Serialize;
+mod group_call;
+mod runner;
+
 use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use runner::{Failure, PartyState, Refused, Runner, RunnerError, RunnerState};
 
 /// The calls of each approach (TR 33.880 7.8).
 pub const CALLS: [&str; 4] = [
@@ -18,6 +21,8 @@ pub const CALLS: [&str; 4] = [
 ];
 /// The steps of each call: token, keys, group, server key, private call, group call.
 pub const STEPS: [&str; 6] = ["T", "K", "G", "S", "P", "C"];
+/// Intelligibility (STOI) below which a call has failed. Two codecs in a row keep well above it.
+pub const LOWEST_SCORE: f64 = 0.75;
 
 /// How a step, a call or the demo ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,20 +40,20 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Call {
     /// Clause of TR 33.880 7.8, `7.1` to `7.5`.
-    pub approach: &'static str,
+    pub approach: String,
     /// Name of the call.
     pub call: &'static str,
-    /// The worst of the steps.
+    /// Whether the call itself came out as it must.
     pub verdict: Verdict,
     /// Each step by its letter.
     pub steps: BTreeMap<&'static str, Verdict>,
-    /// Intelligibility of what arrived, 0 to 1; `None` until speech is carried.
-    pub speech_score: Option<f64>,
-    /// Push-to-talk to permission, in milliseconds.
-    pub access_ms: Option<u64>,
-    /// Speech in to speech out, in milliseconds.
-    pub mouth_to_ear_ms: Option<u64>,
-    /// What happened, for a person: service, clause and log file of a failure.
+    /// Intelligibility (STOI) of what arrived, 0 to 1; 0 when nothing was measured.
+    pub speech_score: f64,
+    /// Push-to-talk to permission, in milliseconds; 0 when not measured.
+    pub access_ms: u64,
+    /// Speech in to speech out, in milliseconds; 0 when not measured.
+    pub mouth_to_ear_ms: u64,
+    /// What happened, for a person: step, service, clause and log file of a failure.
     pub detail: String,
 }
 
@@ -57,120 +62,115 @@ pub struct Call {
 pub struct Report {
     /// The calls in the order of the approaches.
     pub calls: Vec<Call>,
-    /// `pass` only if every call passed.
+    /// `pass` only if every call that was run passed.
     pub verdict: Verdict,
 }
 
-/// Runs the steps that this lab can do for approach 7.1, as the gateway's one user.
-pub async fn run(lab: &Lab) -> Report {
-    let mut steps: BTreeMap<_, _> = STEPS.iter().map(|step| (*step, Verdict::Later)).collect();
-    let detail = match authorise(lab).await {
-        Ok(done) => {
-            steps.extend([("T", Verdict::Pass), ("K", Verdict::Pass)]);
-            done
-        }
-        Err(Failure {
-            step,
-            service,
-            detail,
-        }) => {
-            if step == "K" {
-                steps.insert("T", Verdict::Pass);
-            }
-            steps.insert(step, Verdict::Fail);
-            format!(
-                "{service}: {detail}; its log is {}",
-                lab.state().log(service).display()
-            )
-        }
-    };
-    let failed = steps.values().any(|v| *v == Verdict::Fail);
-    let verdict = if failed {
-        Verdict::Fail
-    } else {
-        Verdict::Later
-    };
-    let call = |call| Call {
-        approach: "7.1",
-        call,
-        verdict,
-        steps: steps.clone(),
-        speech_score: None,
-        access_ms: None,
-        mouth_to_ear_ms: None,
-        detail: detail.clone(),
-    };
-    Report {
-        calls: CALLS.into_iter().map(call).collect(),
-        verdict: Verdict::Fail,
+impl Report {
+    /// The verdict over calls: every one must have passed, and there must be one.
+    #[must_use]
+    pub fn over(calls: Vec<Call>) -> Self {
+        let passed = !calls.is_empty() && calls.iter().all(|c| c.verdict == Verdict::Pass);
+        let verdict = if passed { Verdict::Pass } else { Verdict::Fail };
+        Self { calls, verdict }
     }
-}
-
-/// Which step failed, at which service.
-struct Failure {
-    step: &'static str,
-    service: &'static str,
-    detail: String,
-}
-
-/// Steps T and K: a token for the gateway's user, and its validated keys.
-async fn authorise(lab: &Lab) -> Result<String, Failure> {
-    let failure = |step, service| {
-        move |error: &dyn std::fmt::Display| Failure {
-            step,
-            service,
-            detail: error.to_string(),
-        }
-    };
-    let (token, keys) = (failure("T", "idms"), failure("K", "kms"));
-    let clock = SystemClock::shared();
-    let session = log_in(lab, "segy", clock.clone())
-        .await
-        .map_err(|e| token(&e))?;
-    let ring = kms_client(lab, clock).map_err(|e| keys(&e))?;
-    let user = session.mcptt_id.as_str();
-    let ring = ring
-        .fetch(session.access_token.secret(), user)
-        .await
-        .map_err(|e| keys(&e))?;
-    Ok(format!(
-        "{user} has a token and {} validated key set(s)",
-        ring.keys().len()
-    ))
 }
 
 /// The report as a table for a terminal.
 #[must_use]
 pub fn table(report: &Report) -> String {
-    let word = |verdict: &Verdict| match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Fail => "FAIL",
-        Verdict::Later => "later",
-    };
     let mut lines = vec![format!(
-        "{:<5} {:<18} {}  speech  access  m-to-e  verdict",
+        "{:<5} {:<18} {}  speech  access   m-to-e   verdict",
         "7.8",
         "call",
         STEPS.map(|s| format!("{s:<5}")).join(" ")
     )];
-    for call in &report.calls {
-        let steps = STEPS.map(|s| format!("{:<5}", call.steps.get(s).map_or("", word)));
-        let number =
-            |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v} ms"));
-        let score = call
-            .speech_score
-            .map_or_else(|| "-".to_owned(), |s| format!("{s:.2}"));
-        lines.push(format!(
-            "{:<5} {:<18} {}  {score:<6}  {:<6}  {:<6}  {}",
-            call.approach,
-            call.call,
-            steps.join(" "),
-            number(call.access_ms),
-            number(call.mouth_to_ear_ms),
-            word(&call.verdict)
-        ));
-    }
-    let details: std::collections::BTreeSet<_> = report.calls.iter().map(|c| &c.detail).collect();
-    lines.extend(details.into_iter().cloned());
+    lines.extend(report.calls.iter().map(row));
+    let details = report.calls.iter().filter(|call| !call.detail.is_empty());
+    lines.extend(details.map(|call| format!("{} {}: {}", call.approach, call.call, call.detail)));
     lines.join("\n")
+}
+
+fn row(call: &Call) -> String {
+    let steps = STEPS.map(|s| format!("{:<5}", call.steps.get(s).map_or("", |v| word(*v))));
+    let time = |ms: u64| {
+        if ms == 0 {
+            "-".to_owned()
+        } else {
+            format!("{ms} ms")
+        }
+    };
+    let score = if call.speech_score > 0.0 {
+        format!("{:.2}", call.speech_score)
+    } else {
+        "-".to_owned()
+    };
+    format!(
+        "{:<5} {:<18} {}  {score:<6}  {:<7}  {:<7}  {}",
+        call.approach,
+        call.call,
+        steps.join(" "),
+        time(call.access_ms),
+        time(call.mouth_to_ear_ms),
+        word(call.verdict)
+    )
+}
+
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "FAIL",
+        Verdict::Later => "later",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(verdict: Verdict) -> Call {
+        Call {
+            approach: "7.1".to_owned(),
+            call: CALLS[0],
+            verdict,
+            steps: BTreeMap::from([("T", Verdict::Pass), ("P", Verdict::Later)]),
+            speech_score: 0.93,
+            access_ms: 120,
+            mouth_to_ear_ms: 0,
+            detail: "said so".to_owned(),
+        }
+    }
+
+    #[test]
+    fn one_call_that_did_not_pass_fails_the_demo_and_so_does_none() {
+        assert_eq!(Report::over(Vec::new()).verdict, Verdict::Fail);
+        let both = vec![call(Verdict::Pass), call(Verdict::Later)];
+        assert_eq!(Report::over(both).verdict, Verdict::Fail);
+        assert_eq!(
+            Report::over(vec![call(Verdict::Pass)]).verdict,
+            Verdict::Pass
+        );
+    }
+
+    #[test]
+    fn the_table_and_the_json_are_as_documented() {
+        let report = Report::over(vec![call(Verdict::Pass)]);
+        assert_eq!(
+            table(&report),
+            "\
+7.8   call               T     K     G     S     P     C      speech  access   m-to-e   verdict
+7.1   group-lmr-to-mc    pass                    later        0.93    120 ms   -        pass
+7.1 group-lmr-to-mc: said so"
+        );
+        let json = serde_json::to_value(&report).unwrap();
+        let expected = serde_json::json!({
+            "calls": [{
+                "approach": "7.1", "call": "group-lmr-to-mc", "verdict": "pass",
+                "steps": { "T": "pass", "P": "later" }, "speech_score": 0.93,
+                "access_ms": 120, "mouth_to_ear_ms": 0, "detail": "said so",
+            }],
+            "verdict": "pass",
+        });
+        assert_eq!(json, expected);
+    }
 }

@@ -7,13 +7,18 @@
 
 pub mod certificates;
 pub mod cli;
+pub mod client;
+pub mod control;
 pub mod demo;
 pub mod doctor;
+mod ear;
+pub mod gateway;
 pub mod health;
 pub mod parties;
 pub mod process;
 pub mod radios;
 pub mod render;
+pub mod speech;
 pub mod state;
 pub mod supervisor;
 pub mod topology;

@@ -1,6 +1,6 @@
 //! The MC clients the lab runs itself: one for each user it needs, made of `mc_client`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use mc_client::keys::{KmsClient, KmsConfig};
 use mc_client::login::{Login, LoginConfig, PTT_SCOPES, Session};
 use mc_client::{
-    ClientConfig, ClientError, ClientEvent, GmsConfig, McClient, ServerIdentities, SipLink, Step,
-    StepFailure,
+    CallId, ClientConfig, ClientError, ClientEvent, GmsConfig, McClient, ServerIdentities, SipLink,
+    Step, StepFailure,
 };
 use mc_ids::{GroupId, KmsUri};
 use mc_runtime::config::Secret;
@@ -79,6 +79,16 @@ pub struct Steps {
     pub outcome: BTreeMap<Step, Result<(), StepFailure>>,
     /// Whether it can make and take calls.
     pub ready: bool,
+    /// Calls the client is in.
+    calls: BTreeSet<CallId>,
+}
+
+impl Steps {
+    /// Whether the client is in this call.
+    #[must_use]
+    pub fn in_call(&self, call: &CallId) -> bool {
+        self.calls.contains(call)
+    }
 }
 
 impl Party {
@@ -175,7 +185,7 @@ fn note(steps: &Mutex<Steps>, event: &ClientEvent) {
     let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "everything else is about calls"
+        reason = "everything else is of the moment"
     )]
     match event {
         ClientEvent::StepPassed(step) => {
@@ -185,6 +195,12 @@ fn note(steps: &Mutex<Steps>, event: &ClientEvent) {
             steps.outcome.insert(*step, Err(failure.clone()));
         }
         ClientEvent::Ready => steps.ready = true,
+        ClientEvent::CallStarted { call, .. } => {
+            steps.calls.insert(call.clone());
+        }
+        ClientEvent::Released { call, .. } => {
+            steps.calls.remove(call);
+        }
         ClientEvent::Disconnected { .. } | ClientEvent::Stopped => steps.ready = false,
         _ => {}
     }
@@ -225,6 +241,9 @@ pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientCon
         media_address: local,
         encrypt_info: true,
         gmk_wait_s: 20,
+        functional_aliases: Vec::new(),
+        manual_answer: false,
+        max_private_calls: 1,
     })
 }
 

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use mc_audio::wav::Wav;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// How long the radio network may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest recording that is read; the radios record no longer.
+const LONGEST: Duration = Duration::from_secs(600);
 /// How often a talk is looked at.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -176,11 +179,10 @@ impl Radios {
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .ok_or_else(|| bad("no x-first-sample-us".to_owned()))?;
         let octets = response.bytes().await.map_err(|e| bad(e.to_string()))?;
-        let reader = hound::WavReader::new(&*octets).map_err(|e| bad(e.to_string()))?;
-        let samples: Result<Vec<i16>, _> = reader.into_samples().collect();
+        let wav = Wav::read(&octets, LONGEST).map_err(|e| bad(e.to_string()))?;
         Ok(Some(Recording {
             first_sample_us,
-            samples: samples.map_err(|e| bad(e.to_string()))?,
+            samples: wav.into_8k(),
         }))
     }
 

@@ -55,6 +55,12 @@ pub const SERVICES: &[Service] = &[
         tls: false,
         template: include_str!("../../deploy/lab/lmr-sim.toml"),
     },
+    Service {
+        name: "segy",
+        health: PortName::Segy,
+        tls: true,
+        template: include_str!("../../deploy/lab/segy.toml"),
+    },
 ];
 
 /// Every port of the default lab.

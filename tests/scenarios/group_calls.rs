@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mc_client::{ClientEvent, SpeechFrame};
+use mc_client::{CallId, ClientEvent, SpeechFrame};
 use mc_ids::GroupId;
 use testkit::{libsrtp, tshark};
 
@@ -42,7 +42,7 @@ async fn alice_speaks_and_bob_hears_her() {
         _ => None,
     })
     .await;
-    assert_eq!(frame.group, group);
+    assert_eq!(frame.call, CallId::from(&group));
     alice.client.release_ptt(&group).await.unwrap();
     until(&mut at_bob, "floor idle", |e| {
         matches!(e, ClientEvent::FloorIdle { .. }).then_some(())

@@ -36,6 +36,9 @@ const ISSUER: &str = "tokens of another issuer are refused (TS 33.180 B.2.2)";
 const AUDIENCE: &str = "no token is ever issued for this server (TS 33.180 B.2.2)";
 const ACCOUNT: &str = "the log-in is refused (TS 33.180 5.1.2)";
 const KMS_URI: &str = "UIDs and keys do not fit together (TS 33.180 F.2.1)";
+const GROUP: &str = "group documents are not found (TS 24.481 7.2.10)";
+const GATEWAY: &str = "members are not told that keys are shared with a gateway (TS 33.180 E.6.9)";
+const RADIO: &str = "the gateway does not reach the radio network (TS 33.180 L.4.1)";
 const ROUTE: &str = "SIP requests do not arrive (TS 24.379 6.3)";
 
 const RULES: &[Rule] = &[
@@ -94,7 +97,7 @@ const RULES: &[Rule] = &[
     rule(
         ("mcptt-server", "groups.xcap_root"),
         ("gms", "xcap_root"),
-        "group documents are not found (TS 24.481 7.2.10)",
+        GROUP,
     ),
     rule(
         ("gms", "outbound_proxy"),
@@ -102,6 +105,39 @@ const RULES: &[Rule] = &[
         ROUTE,
     ),
     rule(("mcptt-server", "routes.*"), ("gms", "sip.bind"), ROUTE),
+    rule(("segy", "mc.login.issuer"), ("idms", "issuer"), ACCOUNT),
+    rule(
+        ("segy", "mc.login.username"),
+        ("idms", "users[].username"),
+        ACCOUNT,
+    ),
+    rule(("segy", "mcptt_id"), ("idms", "users[].mcptt_id"), ACCOUNT),
+    rule(("segy", "mc.kms.kms_uri"), ("kms", "kms_uri"), KMS_URI),
+    rule(("segy", "mc.kms.url"), ("kms", "http.listen"), KMS_URI),
+    rule(("segy", "mc.gms.xcap_root"), ("gms", "xcap_root"), GROUP),
+    rule(
+        ("segy", "talkgroups[].group"),
+        ("gms", "groups[].uri"),
+        GROUP,
+    ),
+    rule(("segy", "mcptt_id"), ("gms", "groups[].members[]"), GROUP),
+    rule(("segy", "mcptt_id"), ("gms", "gateways[]"), GATEWAY),
+    rule(
+        ("segy", "mc.sip.server"),
+        ("mcptt-server", "sip.bind"),
+        ROUTE,
+    ),
+    rule(("segy", "external.server"), ("lmr-sim", "sip.bind"), RADIO),
+    rule(
+        ("segy", "talkgroups[].talkgroup"),
+        ("lmr-sim", "network.talkgroups[]"),
+        RADIO,
+    ),
+    rule(
+        ("segy", "users[].unit"),
+        ("lmr-sim", "network.units[].unit"),
+        RADIO,
+    ),
 ];
 
 /// Checks every rule in the configurations the lab would start with at these addresses.
@@ -198,10 +234,8 @@ fn values(configurations: &Configurations, (service, place): Place) -> Vec<Strin
 
 fn collect(value: &Value, place: &str, found: &mut Vec<String>) {
     if place.is_empty() {
-        match value {
-            Value::String(text) => found.push(text.clone()),
-            other => found.push(other.to_string()),
-        }
+        let text = value.as_str().map(str::to_owned);
+        found.push(text.unwrap_or_else(|| value.to_string()));
         return;
     }
     let (step, rest) = place.split_once('.').unwrap_or((place, ""));
