@@ -15,3 +15,5 @@ mod gateway;
 mod group_calls;
 #[path = "scenarios/keys.rs"]
 mod keys;
+#[path = "scenarios/private_calls.rs"]
+mod private_calls;

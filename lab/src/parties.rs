@@ -97,7 +97,15 @@ impl Party {
     /// # Errors
     /// [`PartyError`]; servers that are not there yet are waited for.
     pub async fn start(lab: &Lab, user: &str, groups: &[&str]) -> Result<Self, PartyError> {
-        let config = client_config(lab, user, groups)?;
+        Self::start_as(lab, client_config(lab, user, groups)?).await
+    }
+
+    /// Starts a client with a configuration of its own, made from [`client_config`].
+    ///
+    /// # Errors
+    /// [`PartyError`]; servers that are not there yet are waited for.
+    pub async fn start_as(lab: &Lab, config: ClientConfig) -> Result<Self, PartyError> {
+        let user = config.login.username.clone();
         let trace = TraceConfig {
             hep: vec![lab.addresses().of(PortName::ConsoleHep)],
             lines: Some(lab.state().file("logs", "trace.jsonl")),
@@ -105,11 +113,11 @@ impl Party {
             key_log: Some(lab.state().file("logs", "keys.jsonl")),
             ..TraceConfig::default()
         };
-        let tracer = Tracer::start(user, &trace).map_err(PartyError::Trace)?;
+        let tracer = Tracer::start(&config.node, &trace).map_err(PartyError::Trace)?;
         let clock = SystemClock::shared();
         let started = McClient::start(config, clock, tracer.clone()).await;
         let (client, mut events) = started.map_err(|source| PartyError::Client {
-            user: user.to_owned(),
+            user: user.clone(),
             source,
         })?;
         let (heard, steps) = (broadcast::Sender::new(FOLLOWED), Arc::default());
@@ -123,7 +131,7 @@ impl Party {
             }
         });
         Ok(Self {
-            user: user.to_owned(),
+            user,
             client,
             tracer,
             heard,

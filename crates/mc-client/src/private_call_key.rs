@@ -143,45 +143,4 @@ impl PrivateCallKey {
 }
 
 #[cfg(test)]
-mod tests {
-    use mc_ids::{Key128 as _, KeyId};
-
-    use super::*;
-
-    /// The PCK of security vectors made from TS 33.180 7.4.1 by another implementation.
-    #[test]
-    fn media_keys_of_both_directions_are_those_of_the_vectors() {
-        let octets = |text| hex::decode(text).unwrap();
-        let pck: [u8; 16] = octets("b4c96b703acd5c1bf7d4cc45068d9965")
-            .try_into()
-            .unwrap();
-        let caller = PrivateCallKey {
-            pck: Pck::from_octets(pck),
-            id: PckId::try_from(KeyId(0x1699_2638)).unwrap(),
-            rand: octets("02a28bddaf984c5e0563bc1ce857df83"),
-            initiator: true,
-        };
-        let called = caller.far_end();
-        assert_eq!(caller.mki().to_string(), "16992638");
-        let initiators = caller.media_keys(caller.sending());
-        assert_eq!(
-            hex::encode(initiators.master_key),
-            "e392c95d3444f8ab3ca6d340865e4284"
-        );
-        assert_eq!(
-            hex::encode(initiators.master_salt),
-            "245d9363909f2fafc45add02"
-        );
-        let receivers = called.media_keys(called.sending());
-        assert_eq!(
-            hex::encode(receivers.master_key),
-            "85b6731c05a50a3856b68191a942a344"
-        );
-        assert_eq!(
-            hex::encode(receivers.master_salt),
-            "10993ef963479b780a8c71ee"
-        );
-        assert_eq!(caller.receiving(), called.sending());
-        assert_eq!(called.receiving(), caller.sending());
-    }
-}
+mod tests;

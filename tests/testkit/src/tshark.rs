@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mc_sip::sdp::Sdp;
 use mc_sip::{Multipart, SipMessage};
 use mc_trace::pcapng::{Capture, View};
 use mc_trace::{Endpoint, Event, Protocol, Transport, names};
@@ -139,17 +142,17 @@ pub struct SeenMikey {
     pub identities: Vec<String>,
 }
 
-/// Checks that tshark dissects the MIKEY message of every `application/mikey` body as SAKKE,
-/// without a fault and to its last octet; returns what it saw.
+/// Checks that tshark dissects the MIKEY message of every `application/mikey` body and of every
+/// `a=key-mgmt` line as SAKKE, without a fault and to its last octet; returns what it saw.
 ///
-/// The bodies are in base64 inside multipart, which tshark does not look into, so each message is
-/// put on MIKEY's own port first.
+/// They are in base64 inside multipart, which tshark does not look into, so each message is put on
+/// MIKEY's own port first.
 ///
 /// # Errors
 /// A fault, an undissected message, or a run without MIKEY.
 pub fn check_mikey(run: &Recording) -> anyhow::Result<Vec<SeenMikey>> {
     let found = mikey_bodies(run)?;
-    ensure!(!found.is_empty(), "the run has no application/mikey body");
+    ensure!(!found.is_empty(), "the run has no MIKEY message");
     let mut capture = Capture::new(View::Wire);
     for (time_us, _, octets) in &found {
         let end = |port| Endpoint::at(SocketAddr::from(([127, 0, 0, 1], port)));
@@ -196,12 +199,24 @@ fn mikey_bodies(run: &Recording) -> anyhow::Result<Vec<(u64, String, Vec<u8>)>> 
         };
         let parts = Multipart::of(&request.headers, &request.body);
         for part in parts.context("a SIP body of the run")?.parts {
-            if part.media_type == "application/mikey" && known.insert(part.content.clone()) {
-                found.push((event.time_us, request.method.to_string(), part.content));
+            let message = match part.media_type.as_str() {
+                "application/mikey" => Some(part.content),
+                "application/sdp" => key_mgmt(&part.content)?,
+                _ => None,
+            };
+            if let Some(message) = message.filter(|message| known.insert(message.clone())) {
+                found.push((event.time_us, request.method.to_string(), message));
             }
         }
     }
     Ok(found)
+}
+
+/// The message of a description's `a=key-mgmt` line (RFC 4567).
+fn key_mgmt(sdp: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
+    let sdp = Sdp::parse(sdp).context("a description of the run")?;
+    let message = sdp.key_mgmt().map(|text| STANDARD.decode(text));
+    message.transpose().context("a key-mgmt line of the run")
 }
 
 /// Checks that tshark dissects the decrypted floor control of a run as MCPTT messages without a

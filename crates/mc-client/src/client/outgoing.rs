@@ -46,7 +46,7 @@ pub(super) enum Progress {
     /// The called party is alerted.
     Ringing(CallId),
     /// A final answer came, or none will.
-    Answered(CallId, Result<Accepted, Box<Refusal>>),
+    Answered(CallId, Result<Box<Accepted>, Box<Refusal>>),
 }
 
 #[derive(Debug)]
@@ -258,7 +258,7 @@ impl Established {
                     return;
                 };
                 match result {
-                    Ok(accepted) => self.on_accepted(call, &outgoing, accepted),
+                    Ok(accepted) => self.on_accepted(call, &outgoing, *accepted),
                     Err(refusal) => self.on_refused(call, outgoing, *refusal).await,
                 }
             }
@@ -347,7 +347,7 @@ impl Waiting<'_> {
         &self,
         mut responses: ResponseStream,
         cancel: &CancellationToken,
-    ) -> Result<Accepted, Box<Refusal>> {
+    ) -> Result<Box<Accepted>, Box<Refusal>> {
         let mut cancelled = false;
         let response = loop {
             tokio::select! {
@@ -389,11 +389,11 @@ impl Waiting<'_> {
                 "answer has no usable description, or came after the hang-up",
             ));
         };
-        Ok(Accepted {
+        Ok(Box::new(Accepted {
             timer: SessionTimer::accepted(&response, Instant::now()),
             dialog,
             media,
-        })
+        }))
     }
 
     async fn on_provisional(&self, response: &Response) {

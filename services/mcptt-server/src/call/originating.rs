@@ -87,7 +87,7 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
         }
         Some(SessionType::Private) => {
             match private::prepare(server, request, &binding, &opened, &offer)? {
-                Outcome::Call(private) => Subject::Private(Box::new(private)),
+                Outcome::Call(private) => Subject::Private(private),
                 Outcome::Resolved(user) => {
                     private::redirect(server, request, &binding, &user);
                     return Ok(Prepared::Answered);

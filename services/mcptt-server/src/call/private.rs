@@ -98,7 +98,7 @@ pub const fn reconcile(
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// A call to this client.
-    Call(PrivateSubject),
+    Call(Box<PrivateSubject>),
     /// The functional alias that was asked for is active for this user, who is to be called.
     Resolved(McServiceId),
 }
@@ -150,12 +150,12 @@ pub(crate) fn prepare(
     {
         return Err(Refusal::forbidden(McWarning::NotAuthorisedToBeCalled));
     }
-    Ok(Outcome::Call(PrivateSubject {
+    Ok(Outcome::Call(Box::new(PrivateSubject {
         callee,
         commencement,
         called_alias,
         key_mgmt: offer.key_mgmt.clone(),
-    }))
+    })))
 }
 
 /// A functional alias that nobody has active.

@@ -6,7 +6,7 @@ fn bob() -> McServiceId {
 
 fn refused(policy: &UserPolicy, asked: Asked<'_>) -> Option<(u16, u16)> {
     let refusal = admit(policy, asked).err()?;
-    Some((refusal.status.code(), refusal.warning.unwrap().code()))
+    Some((refusal.status.code(), refusal.warning?.code()))
 }
 
 #[test]
