@@ -1,10 +1,8 @@
 //! `command-list`: changing another user's affiliation by MESSAGE (TS 24.379 9.2.1.4, F.4).
 
-use crate::XmlError;
 use crate::dom::Element;
+use crate::{XmlError, XmlProfile};
 
-/// Namespace as emitted.
-pub const NS: &str = "urn:3gpp:ns:affiliationCommand:1.0";
 /// Media type of the body.
 pub const MEDIA_TYPE: &str = "application/vnd.3gpp.mcptt-affiliation-command+xml";
 
@@ -18,16 +16,21 @@ pub struct AffiliationCommand {
 }
 
 impl AffiliationCommand {
-    /// Reads a document.
+    /// Reads a document; its namespace matters only to a strict profile.
     ///
     /// # Errors
     /// [`XmlError`] of the reader or of a value.
-    pub fn parse(octets: &[u8]) -> Result<Self, XmlError> {
+    pub fn parse(octets: &[u8], profile: &XmlProfile) -> Result<Self, XmlError> {
         //= TS 24.379 F.4
         let root = crate::parse(octets)?;
-        root.expect(NS, "command-list")?;
+        let ns = if profile.strict {
+            &profile.affiliation_command_ns
+        } else {
+            &root.ns
+        };
+        root.expect(ns, "command-list")?;
         let groups = |local| -> Result<Vec<String>, XmlError> {
-            root.all(NS, local)
+            root.all(ns, local)
                 .map(|e| e.required_attribute("group"))
                 .collect()
         };
@@ -37,15 +40,16 @@ impl AffiliationCommand {
         })
     }
 
-    /// The document.
+    /// The document, in the namespace of `profile`.
     #[must_use]
-    pub fn to_xml(&self) -> String {
-        let mut root = Element::new(NS, "command-list");
+    pub fn to_xml(&self, profile: &XmlProfile) -> String {
+        let ns = &profile.affiliation_command_ns;
+        let mut root = Element::new(ns, "command-list");
         for group in &self.affiliate {
-            root.push(Element::new(NS, "affiliate").attr("group", group));
+            root.push(Element::new(ns, "affiliate").attr("group", group));
         }
         for group in &self.deaffiliate {
-            root.push(Element::new(NS, "de-affiliate").attr("group", group));
+            root.push(Element::new(ns, "de-affiliate").attr("group", group));
         }
         root.to_document()
     }

@@ -232,13 +232,13 @@ impl Element {
     ///
     /// # Errors
     /// [`XmlError::UnexpectedRoot`] naming what was found.
-    pub fn expect(&self, ns: &'static str, local: &'static str) -> Result<(), XmlError> {
+    pub fn expect(&self, ns: &str, local: &str) -> Result<(), XmlError> {
         if self.is(ns, local) {
             return Ok(());
         }
         Err(XmlError::UnexpectedRoot {
-            expected_ns: ns,
-            expected_local: local,
+            expected_ns: ns.to_owned(),
+            expected_local: local.to_owned(),
             found_ns: crate::error::shortened(&self.ns),
             found_local: crate::error::shortened(&self.local),
         })

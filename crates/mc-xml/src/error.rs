@@ -52,9 +52,9 @@ pub enum XmlError {
     #[error("expected {{{expected_ns}}}{expected_local}, found {{{found_ns}}}{found_local}")]
     UnexpectedRoot {
         /// Expected namespace.
-        expected_ns: &'static str,
+        expected_ns: String,
         /// Expected local name.
-        expected_local: &'static str,
+        expected_local: String,
         /// Namespace found.
         found_ns: String,
         /// Local name found.

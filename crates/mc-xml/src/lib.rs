@@ -17,6 +17,7 @@ pub mod gktp;
 pub mod group;
 pub mod mcptt_info;
 pub mod poc_settings;
+mod profile;
 mod reader;
 pub mod resource_lists;
 pub mod security;
@@ -27,5 +28,6 @@ pub mod xcap_error;
 
 pub use dom::{Element, Node};
 pub use error::XmlError;
+pub use profile::XmlProfile;
 pub use reader::{Limits, parse, parse_with};
 pub use value::{format_duration, parse_duration};

@@ -23,6 +23,7 @@ use mc_xml::poc_settings::{AnswerMode, PocSettings};
 use mc_xml::resource_lists::ResourceLists;
 use mc_xml::xcap_diff::XcapDiff;
 use mc_xml::xcap_error::XcapError;
+use mc_xml::{XmlError, XmlProfile};
 
 fn vector(name: &str) -> Vec<u8> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/xml");
@@ -198,14 +199,34 @@ fn settings_lists_conference_and_diff() {
     assert_eq!(diff.documents[0].new_etag.as_deref(), Some("etag-1"));
     assert_eq!(XcapDiff::parse(diff.to_xml().as_bytes()).unwrap(), diff);
 
+    let profile = XmlProfile::default();
     let command = AffiliationCommand {
         affiliate: vec!["sip:a@x".into()],
         deaffiliate: vec!["sip:b@x".into()],
     };
     assert_eq!(
-        AffiliationCommand::parse(command.to_xml().as_bytes()).unwrap(),
+        AffiliationCommand::parse(command.to_xml(&profile).as_bytes(), &profile).unwrap(),
         command
     );
+
+    let other = XmlProfile {
+        affiliation_command_ns: "urn:3gpp:ns:other:1.0".into(),
+        ..XmlProfile::default()
+    };
+    let foreign = command.to_xml(&other);
+    assert!(foreign.contains(r#"<command-list xmlns="urn:3gpp:ns:other:1.0">"#));
+    assert_eq!(
+        AffiliationCommand::parse(foreign.as_bytes(), &profile).unwrap(),
+        command
+    );
+    let strict = XmlProfile {
+        strict: true,
+        ..profile
+    };
+    assert!(matches!(
+        AffiliationCommand::parse(foreign.as_bytes(), &strict),
+        Err(XmlError::UnexpectedRoot { .. })
+    ));
 
     let conflict = XcapError::UniquenessFailure {
         field: "group/list-service/@uri".into(),

@@ -15,7 +15,6 @@ use std::process::Command;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use mc_ids::annex_f::XpkIdEncoding;
 use mc_ids::{Csk, KeyId};
-use mc_xml::Element;
 use mc_xml::mcptt_info::{Content, McpttInfo};
 use mc_xml::security::content::EncryptedData;
 use mc_xml::security::keywrap;
@@ -23,6 +22,7 @@ use mc_xml::security::signature::{digest, sign_detached, verify_same_document};
 use mc_xml::security::signed_body::{Part, sign_parts, verify_parts};
 use mc_xml::security::uri::EncryptedUri;
 use mc_xml::security::{SecurityError, XmlProtection};
+use mc_xml::{Element, XmlError, XmlProfile};
 
 /// Counts up, so the first IV is that of the vectors; real code hands in the operating system's.
 struct Counting(u8);
@@ -196,7 +196,7 @@ fn decrypted_content_is_read_under_the_same_bounds() {
 
 #[test]
 fn signed_body_covers_every_part_as_sent() {
-    let keys = protection();
+    let (keys, profile) = (protection(), XmlProfile::default());
     let one = Part {
         content_id: "info@mc.example",
         octets: b"<a>1</a>",
@@ -205,14 +205,14 @@ fn signed_body_covers_every_part_as_sent() {
         content_id: "lists@mc.example",
         octets: b"<b>2</b>",
     };
-    let signed = sign_parts(&[one, two], &keys);
-    verify_parts(signed.as_bytes(), &[one, two], &keys).unwrap();
+    let signed = sign_parts(&[one, two], &keys, &profile);
+    verify_parts(signed.as_bytes(), &[one, two], &keys, &profile).unwrap();
     let third = Part {
         content_id: "new@mc.example",
         octets: b"<c/>",
     };
     assert!(matches!(
-        verify_parts(signed.as_bytes(), &[one, two, third], &keys),
+        verify_parts(signed.as_bytes(), &[one, two, third], &keys, &profile),
         Err(SecurityError::PeerUnsigned(_))
     ));
     let changed = Part {
@@ -220,20 +220,37 @@ fn signed_body_covers_every_part_as_sent() {
         ..one
     };
     assert_eq!(
-        verify_parts(signed.as_bytes(), &[changed], &keys),
+        verify_parts(signed.as_bytes(), &[changed], &keys, &profile),
         Err(SecurityError::PeerIntegrity)
     );
     let forged = signed.replace("cid:info@", "cid:exfo@");
     assert_eq!(
-        verify_parts(forged.as_bytes(), &[two], &keys),
+        verify_parts(forged.as_bytes(), &[two], &keys, &profile),
         Err(SecurityError::PeerIntegrity)
     );
+    let other = XmlProfile {
+        signed_root: "signature".into(),
+        signed_ns: "urn:x".into(),
+        ..XmlProfile::default()
+    };
+    let renamed = sign_parts(&[one, two], &keys, &other);
+    assert!(renamed.contains(r#"<signature xmlns="urn:x">"#));
+    verify_parts(renamed.as_bytes(), &[one, two], &keys, &profile).unwrap();
+    let strict = XmlProfile {
+        strict: true,
+        ..profile.clone()
+    };
+    verify_parts(signed.as_bytes(), &[one, two], &keys, &strict).unwrap();
+    assert!(matches!(
+        verify_parts(renamed.as_bytes(), &[one, two], &keys, &strict),
+        Err(SecurityError::PeerContent(XmlError::UnexpectedRoot { .. }))
+    ));
     // A peer that digests the canonical form: same tree, other octets.
     let respelled = Part {
         octets: b"<?xml version='1.0'?><a >1</a>",
         ..one
     };
-    verify_parts(signed.as_bytes(), &[respelled], &keys).unwrap();
+    verify_parts(signed.as_bytes(), &[respelled], &keys, &profile).unwrap();
 }
 
 #[test]
@@ -436,7 +453,7 @@ fn signed_bodies_go_both_ways_with_xmlsec1() {
     };
     fs::write(
         directory.path().join("ours.xml"),
-        sign_parts(&[part], &keys),
+        sign_parts(&[part], &keys, &XmlProfile::default()),
     )
     .unwrap();
     let map = "--url-map:cid:info@mc.example";
@@ -466,13 +483,13 @@ fn signed_bodies_go_both_ways_with_xmlsec1() {
     let output = xmlsec1(directory.path(), &sign);
     assert!(accepted(&output), "{output:?}");
     let theirs = fs::read(directory.path().join("theirs.xml")).unwrap();
-    verify_parts(&theirs, &[part], &keys).unwrap();
+    verify_parts(&theirs, &[part], &keys, &XmlProfile::default()).unwrap();
     let changed = Part {
         octets: b"<mcpttinfo/>",
         ..part
     };
     assert_eq!(
-        verify_parts(&theirs, &[changed], &keys),
+        verify_parts(&theirs, &[changed], &keys, &XmlProfile::default()),
         Err(SecurityError::PeerIntegrity)
     );
 }

@@ -2,14 +2,13 @@
 
 use super::signature::{self, Reference, digest, sign};
 use super::{DSIG_NS, SecurityError, XmlProtection};
+use crate::XmlProfile;
 use crate::c14n::{Canonicalization, canonicalise};
 use crate::dom::Element;
 use crate::error::shortened;
 
 /// Media type of the body.
 pub const MEDIA_TYPE: &str = "application/vnd.3gpp.mcptt-signed+xml";
-/// Namespace of the root element as emitted; on receipt any root is taken (F.6 was not available).
-pub const SIGNATURES_NS: &str = "urn:3gpp:ns:mcpttSignatures:1.0";
 /// Most signatures in a body.
 const MAX_SIGNATURES: usize = 16;
 
@@ -22,12 +21,12 @@ pub struct Part<'a> {
     pub octets: &'a [u8],
 }
 
-/// Signs each part in a signature of its own and returns the `mcptt-signed` document.
+/// Signs each part in a signature of its own and returns the `mcptt-signed` document, whose root is
+/// named by `profile`.
 #[must_use]
-pub fn sign_parts(parts: &[Part<'_>], keys: &XmlProtection) -> String {
+pub fn sign_parts(parts: &[Part<'_>], keys: &XmlProtection, profile: &XmlProfile) -> String {
     //= TS 24.379 6.6.3
-    let mut root = Element::new(SIGNATURES_NS, "signatures");
-    let mut body = String::new();
+    let mut root = Element::new(&profile.signed_ns, &profile.signed_root);
     for part in parts {
         let reference = Reference {
             uri: format!("cid:{}", part.content_id),
@@ -37,13 +36,13 @@ pub fn sign_parts(parts: &[Part<'_>], keys: &XmlProtection) -> String {
         let signature = sign(&[reference], keys.integrity_key(), &keys.key_name());
         root.push(signature);
     }
-    body.push_str(&root.to_document());
-    body
+    root.to_document()
 }
 
 /// Verifies that `document` signs every one of `parts` under `keys`.
 ///
-/// The digest covers the octets as sent; a peer that canonicalised first is accepted too.
+/// The digest covers the octets as sent; a peer that canonicalised first is accepted too. The root
+/// may be any element unless `profile` is strict.
 ///
 /// # Errors
 /// [`SecurityError`] when a part is unsigned or anything fails.
@@ -51,8 +50,12 @@ pub fn verify_parts(
     document: &[u8],
     parts: &[Part<'_>],
     keys: &XmlProtection,
+    profile: &XmlProfile,
 ) -> Result<(), SecurityError> {
     let root = crate::parse(document)?;
+    if profile.strict {
+        root.expect(&profile.signed_ns, &profile.signed_root)?;
+    }
     let mut references = Vec::new();
     for (count, signature) in root.all(DSIG_NS, "Signature").enumerate() {
         if count == MAX_SIGNATURES {
