@@ -1,6 +1,8 @@
 //! SAKKE (RFC 6508): the KMS's master key, users' Receiver Secret Keys, encapsulation of a shared
 //! secret value to an identifier, and its decapsulation.
 
+mod shared_value;
+
 use crate::curve::Affine;
 use crate::field::{Fp, Scalar};
 use crate::pairing::{base_power, pairing};

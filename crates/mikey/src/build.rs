@@ -1,10 +1,11 @@
 //! Making I_MESSAGEs in the form of TS 33.180 Annex E.
 
 use crate::domain::{KmsCertificate, UserKeys};
+use crate::form::{Form, Formed};
 use crate::key_parameters::KeyParameters;
 use crate::wire::{
-    DATA_TYPE_SAKKE, ID_SCHEME_MCX_UID, ID_TYPE_URI, PRF_HMAC_SHA_256, SAKKE_PARAMETER_SET_1,
-    SIGN_HEADER, TIME_NTP_UTC, VERSION, extension, payload, role,
+    ID_SCHEME_MCX_UID, ID_TYPE_URI, SAKKE_PARAMETER_SET_1, SIGN_HEADER, TIME_NTP_UTC, extension,
+    payload, role,
 };
 use mc_ids::annex_f::{self, Uid};
 use mc_ids::{Csk, CskId, Gmk, GmkId, Key128, KeyId, NtpTime, Pck, PckId, Spk, SpkId};
@@ -24,6 +25,9 @@ pub enum BuildError {
         /// Period of the message.
         need: u64,
     },
+    /// SP beside the empty map, which RFC 4563 5 forbids.
+    #[error("an SP payload needs a map with sessions (RFC 4563 5)")]
+    PolicyWithEmptyMap,
     /// A field is too long for its length octets.
     #[error("{0} is too long")]
     TooLong(&'static str),
@@ -65,7 +69,7 @@ impl Distribution<'_> {
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, BuildError> {
         let guk_id = annex_f::guk_id(key, id, self.responder);
-        self.message(key.octets(), guk_id.key_id(), rng)
+        self.key(key.octets(), guk_id.key_id(), rng)
     }
 
     /// A message with a PCK (E.3).
@@ -78,7 +82,7 @@ impl Distribution<'_> {
         id: PckId,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, BuildError> {
-        self.message(key.octets(), id.key_id(), rng)
+        self.key(key.octets(), id.key_id(), rng)
     }
 
     /// A message with a CSK (E.4).
@@ -91,7 +95,7 @@ impl Distribution<'_> {
         id: CskId,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, BuildError> {
-        self.message(key.octets(), id.key_id(), rng)
+        self.key(key.octets(), id.key_id(), rng)
     }
 
     /// A message with an SPK (5.5).
@@ -104,29 +108,34 @@ impl Distribution<'_> {
         id: SpkId,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, BuildError> {
-        self.message(key.octets(), id.key_id(), rng)
+        self.key(key.octets(), id.key_id(), rng)
     }
 
-    fn message(
+    /// A message with a key of any purpose, `MuSiK` for instance; the identifier's tag names it. For
+    /// a GMK it must be the receiver's GUK-ID.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn key(
         &self,
         key: &[u8; 16],
         csb_id: KeyId,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, BuildError> {
-        let mut iv = [0; 16];
-        rng.fill_bytes(&mut iv);
-        let (kpak, keys) = (&self.kms_initiator.authentication, self.initiator);
-        self.assemble(key, csb_id, iv, |signed| {
-            keys.sign().sign(kpak, keys.uid().octets(), signed, rng)
-        })
+        self.in_form(&Form::default()).key(key, csb_id, rng)
+    }
+
+    /// The same distribution, written in a form of its own.
+    #[must_use]
+    pub const fn in_form<'f>(&'f self, form: &'f Form) -> Formed<'f> {
+        Formed::new(self, form)
     }
 
     /// Puts the payloads together; `sign` gets what is signed.
     pub(crate) fn assemble(
         &self,
-        key: &[u8; 16],
-        csb_id: KeyId,
-        iv: [u8; 16],
+        form: &Form,
+        (key, csb_id, iv): (&[u8; 16], KeyId, [u8; 16]),
         sign: impl FnOnce(&[u8]) -> Result<[u8; eccsi::SIGNATURE_OCTETS], CryptoError>,
     ) -> Result<Vec<u8>, BuildError> {
         self.check_period()?;
@@ -136,21 +145,18 @@ impl Distribution<'_> {
             |kms: &KmsCertificate, uid: &Uid| kms.encryption.encapsulate(uid.octets(), &ssv);
 
         //= TS 33.180 E.1.2
-        let mut out = header(csb_id);
+        let mut out = form.header(csb_id)?;
         out.extend([payload::RAND, TIME_NTP_UTC]);
         out.extend(self.time.0.to_be_bytes());
         out.extend([payload::IDR, 16]);
         out.extend(self.rand);
-        put_identity(
-            &mut out,
-            payload::IDR,
-            role::INITIATOR,
-            self.initiator.identity(),
-        )?;
-        put_identity(&mut out, payload::IDR, role::RESPONDER, self.responder)?;
+        let (from, to) = (self.initiator.identity(), self.responder);
+        form.put_parties(&mut out, (from, self.initiator.uid()), (to, &responder))?;
         let (kmsi, kmsr) = (&self.kms_initiator.kms_uri, &self.kms_responder.kms_uri);
         put_identity(&mut out, payload::IDR, role::KMS_INITIATOR, kmsi.as_str())?;
-        put_identity(&mut out, payload::SAKKE, role::KMS_RESPONDER, kmsr.as_str())?;
+        let next = form.after_identities();
+        put_identity(&mut out, next, role::KMS_RESPONDER, kmsr.as_str())?;
+        form.put_policy(&mut out)?;
 
         let extensions = self.extensions(key, csb_id, iv, encapsulate)?;
         let after = |more: bool| {
@@ -213,16 +219,12 @@ impl Distribution<'_> {
     }
 }
 
-/// HDR with the empty map: the default security profile of the key applies.
-fn header(csb_id: KeyId) -> Vec<u8> {
-    let mut out = vec![VERSION, DATA_TYPE_SAKKE, payload::TIME, PRF_HMAC_SHA_256];
-    out.extend(csb_id.octets());
-    // #CS 0, CS ID map type 1.
-    out.extend([0, 1]);
-    out
-}
-
-fn put_identity(out: &mut Vec<u8>, next: u8, role: u8, identity: &str) -> Result<(), BuildError> {
+pub(crate) fn put_identity(
+    out: &mut Vec<u8>,
+    next: u8,
+    role: u8,
+    identity: &str,
+) -> Result<(), BuildError> {
     out.extend([next, role, ID_TYPE_URI]);
     out.extend(length16(identity.as_bytes(), "an identity")?);
     out.extend(identity.as_bytes());
@@ -237,7 +239,7 @@ fn sakke_payload(next: u8, sealed: &[u8; SED_OCTETS]) -> Vec<u8> {
     out
 }
 
-fn length16(data: &[u8], what: &'static str) -> Result<[u8; 2], BuildError> {
+pub(crate) fn length16(data: &[u8], what: &'static str) -> Result<[u8; 2], BuildError> {
     u16::try_from(data.len())
         .map(u16::to_be_bytes)
         .map_err(|_| BuildError::TooLong(what))

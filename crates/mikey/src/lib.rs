@@ -9,19 +9,32 @@
 //! Time, randomness, certificates and keys are arguments. Wire forms that peers are known to send
 //! although the annex does not are accepted, and named in [`Variant`]s.
 
+mod anatomy;
 mod build;
 mod domain;
+mod form;
 mod key_parameters;
 mod media_keys;
 mod message;
 mod open;
+mod policy;
 mod replay;
+mod shortened_mask;
+mod variant;
+mod why;
 mod wire;
 
+pub use anatomy::{Item, anatomy};
 pub use build::{BuildError, Distribution};
 pub use domain::{KmsCertificate, UserKeys, UserKeysError};
+pub use form::{Form, Formed, Identities, UidType};
 pub use key_parameters::{KeyParameters, KeyStatus};
 pub use media_keys::{CryptoSession, MediaKeys, media_keys};
-pub use message::{CsIdMap, ParseError, Party, Unverified, Variant};
-pub use open::{DistributedKey, OpenError, Opened, OtherKey, Verified, VerifyError, VerifyPolicy};
+pub use message::{CsIdMap, ParseError, Party, SrtpSession, Unverified};
+pub use open::{
+    DistributedKey, OpenError, OpenPolicy, Opened, OtherKey, Verified, VerifyError, VerifyPolicy,
+};
+pub use policy::{Policy, PolicyDifference, default_policy, policy_differences, policy_name};
 pub use replay::ReplayCache;
+pub use variant::Variant;
+pub use why::{Finding, KeySetAtHand, Outcome, UidInput, Why, why};

@@ -1,5 +1,6 @@
 //! Reading an I_MESSAGE: every payload, every tolerated form, nothing believed yet.
 
+use crate::variant::Variant;
 use crate::wire::{
     DATA_TYPE_SAKKE, ID_SCHEME_MCX_UID, ID_TYPE_BYTES, ID_TYPE_URI, PRF_HMAC_SHA_256, Reader,
     SAKKE_PARAMETER_SET_1, SIGN_HEADER, TIME_NTP_UTC, VERSION, extension, payload, role,
@@ -66,27 +67,6 @@ pub enum ParseError {
     },
 }
 
-/// A wire form that Annex E does not describe and peers are known to send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Variant {
-    /// An SP payload beside an empty crypto session map, against RFC 4563 5.
-    PolicyWithEmptyMap,
-    /// The SRTP-ID map of RFC 3830 (type 0) instead of GENERIC-ID.
-    SrtpIdMap,
-    /// Payloads in another order than the annex's.
-    PayloadOrder,
-    /// Identities hidden behind UIDs (E.7).
-    HiddenIdentities,
-    /// A UID in an identity payload of type URI.
-    UidAsUri,
-    /// Key parameters without protection, of older peers.
-    PlainKeyParameters,
-    /// Key parameters that cannot be opened; the key itself is good.
-    UnreadableKeyParameters,
-    /// The signature leaves out the two octets of the SIGN header.
-    SignedWithoutHeader,
-}
-
 /// The crypto session identity map of the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CsIdMap {
@@ -94,8 +74,19 @@ pub enum CsIdMap {
     Empty,
     /// Sessions by CS-ID and SPI, which is the MKI of the media (RFC 6043 6.1.1).
     Generic(Vec<(u8, Vec<u8>)>),
-    /// The legacy map: a policy, an SSRC and a ROC for each session, which MC does not use.
-    SrtpId(u8),
+    /// The legacy map of RFC 3830 6.1.1, which MC does not use.
+    SrtpId(Vec<SrtpSession>),
+}
+
+/// One session of the legacy map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SrtpSession {
+    /// Number of its SP payload.
+    pub policy: u8,
+    /// SSRC, or 0 when it is not known yet.
+    pub ssrc: u32,
+    /// Roll-over counter.
+    pub roc: u32,
 }
 
 /// One end of the message: by URI, by UID (hidden), or both.
@@ -266,9 +257,7 @@ fn header(reader: &mut Reader<'_>) -> Result<Option<Header>, ParseError> {
     };
     let map = match (map_type, count) {
         (1, 0) => Some(CsIdMap::Empty),
-        (0, _) => reader
-            .take(usize::from(count) * 9)
-            .map(|_| CsIdMap::SrtpId(count)),
+        (0, _) => srtp_id_map(reader, count).map(CsIdMap::SrtpId),
         (2, _) => generic_map(reader, count).map(CsIdMap::Generic),
         _ => {
             return wrong(
@@ -280,6 +269,18 @@ fn header(reader: &mut Reader<'_>) -> Result<Option<Header>, ParseError> {
         }
     };
     Ok(map.map(|map| (next, KeyId(csb_id), map)))
+}
+
+/// Nine octets for each session of the SRTP-ID map (RFC 3830 6.1.1).
+fn srtp_id_map(reader: &mut Reader<'_>, count: u8) -> Option<Vec<SrtpSession>> {
+    let session = |reader: &mut Reader<'_>| {
+        Some(SrtpSession {
+            policy: reader.u8()?,
+            ssrc: reader.u32()?,
+            roc: reader.u32()?,
+        })
+    };
+    (0..count).map(|_| session(reader)).collect()
 }
 
 /// Blocks of the GENERIC-ID map (RFC 6043 6.1.1): CS-ID and SPI of each.

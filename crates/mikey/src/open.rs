@@ -2,13 +2,16 @@
 
 use crate::domain::{KmsCertificate, UserKeys};
 use crate::key_parameters::KeyParameters;
-use crate::message::{Party, Unverified, Variant};
+use crate::message::{Party, Unverified};
 use crate::replay::ReplayCache;
+use crate::shortened_mask;
+use crate::variant::Variant;
 use mc_ids::annex_f::{self, Uid};
 use mc_ids::{
     Csk, CskId, Gmk, GmkId, GukId, Key128, KeyId, KeyPurpose, KmsUri, NtpTime, Pck, PckId, Spk,
     SpkId,
 };
+use mikey_sakke::sakke::Ssv;
 use mikey_sakke::{CryptoError, SED_OCTETS};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -34,6 +37,17 @@ impl Default for VerifyPolicy {
     }
 }
 
+/// Which known defects of peers are overlooked when a key is taken out. All off by default; each
+/// that applied is told by a [`Variant`] of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenPolicy {
+    /// Also accepts a key whose mask was hashed from g^r without its leading zero octets.
+    pub shortened_mask: bool,
+    /// Also reads key parameters that were sent without protection (older peers). They are signed
+    /// all the same.
+    pub plain_key_parameters: bool,
+}
+
 /// Why a message was not accepted. A peer is told none of this (TS 33.180 gives one warning text).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
@@ -55,12 +69,14 @@ pub enum VerifyError {
     #[error("IDRuidi is not the UID of IDRi {0} at the time of the message (TS 33.180 E.7)")]
     HiddenMismatch(String),
     /// The signature does not hold for the initiator at the time of the message.
-    #[error("the signature does not hold for {signer}: {source} (RFC 6507 5.2.2)")]
+    #[error("the signature does not hold for {signer}: {source} (RFC 6507 5.2.2){}", named(*.defect))]
     Signature {
         /// Who is said to have signed.
         signer: String,
         /// What does not hold.
         source: CryptoError,
+        /// The defect of the peer that explains it, if it is a known one.
+        defect: Option<Variant>,
     },
 }
 
@@ -86,14 +102,28 @@ pub enum OpenError {
         given: KmsUri,
     },
     /// The encapsulated data does not open.
-    #[error("the key does not open: {0} (RFC 6508 6.2.2)")]
-    Decapsulate(CryptoError),
+    #[error("the key does not open: {source} (RFC 6508 6.2.2){}", named(*.defect))]
+    Decapsulate {
+        /// What does not hold.
+        source: CryptoError,
+        /// The defect of the peer that explains it, if it is a known one.
+        defect: Option<Variant>,
+    },
     /// The purpose tag is not defined.
     #[error("key id {0} has no defined purpose (TS 33.180 Annex G)")]
     Purpose(KeyId),
-    /// The responder is known by UID only, and a GMK needs its URI to recover the GMK-ID.
+    /// There is nothing for the sender's own devices.
     #[error("the message has no SAKKE-to-self extension (TS 33.180 E.5)")]
     NoToSelf,
+}
+
+/// A known defect as the end of an error's text.
+fn named(defect: Option<Variant>) -> String {
+    let Some(defect) = defect else {
+        return String::new();
+    };
+    let switch = defect.switch().unwrap_or("none");
+    format!("; known peer defect: {defect} (switch: {switch})")
 }
 
 /// A message whose signature, time and freshness hold.
@@ -159,22 +189,25 @@ impl Unverified {
             kms.authentication
                 .verify(uid.octets(), signed, &self.signature)
         };
-        let strict = verify(&self.signed);
-        if strict.is_err() && policy.lenient_sign {
-            let without_header = self.signed.len().saturating_sub(2);
-            if self
-                .signed
-                .get(..without_header)
-                .is_some_and(|signed| verify(signed).is_ok())
-            {
-                self.variants.push(Variant::SignedWithoutHeader);
-                return Ok(());
+        let Err(source) = verify(&self.signed) else {
+            return Ok(());
+        };
+        let headless = self.signed.len().saturating_sub(2);
+        let headless = self.signed.get(..headless).unwrap_or_default();
+        let defect = verify(headless)
+            .is_ok()
+            .then_some(Variant::SignedWithoutHeader);
+        match defect {
+            Some(defect) if policy.lenient_sign => {
+                self.variants.push(defect);
+                Ok(())
             }
+            _ => Err(VerifyError::Signature {
+                signer: describe(&self.initiator),
+                source,
+                defect,
+            }),
         }
-        strict.map_err(|source| VerifyError::Signature {
-            signer: describe(&self.initiator),
-            source,
-        })
     }
 }
 
@@ -293,7 +326,7 @@ impl Verified {
         &self.message.initiator
     }
 
-    /// Opens the message with the key set that it is for.
+    /// Opens the message with the key set that it is for, overlooking nothing.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -302,9 +335,22 @@ impl Verified {
         kms: &KmsCertificate,
         keys: impl IntoIterator<Item = &'k UserKeys>,
     ) -> Result<Opened, OpenError> {
+        self.open_with(kms, keys, OpenPolicy::default())
+    }
+
+    /// As [`Self::open`], overlooking what the policy says.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_with<'k>(
+        self,
+        kms: &KmsCertificate,
+        keys: impl IntoIterator<Item = &'k UserKeys>,
+        policy: OpenPolicy,
+    ) -> Result<Opened, OpenError> {
         let (party, encapsulated) = (self.message.responder.clone(), self.message.encapsulated);
         let needed = self.message.kms_responder.clone();
-        self.open_as(kms, keys, &party, needed, &encapsulated)
+        self.open_as(kms, keys, (&party, needed, &encapsulated), policy)
     }
 
     /// Opens one's own message by its SAKKE-to-self extension (E.5), on another device or in a log.
@@ -321,16 +367,16 @@ impl Verified {
             self.message.initiator.clone(),
             self.message.kms_initiator.clone(),
         );
-        self.open_as(kms, keys, &party, needed, &encapsulated)
+        let sealed = (&party, needed, &encapsulated);
+        self.open_as(kms, keys, sealed, OpenPolicy::default())
     }
 
     fn open_as<'k>(
         self,
         kms: &KmsCertificate,
         keys: impl IntoIterator<Item = &'k UserKeys>,
-        party: &Party,
-        needed: KmsUri,
-        encapsulated: &[u8; SED_OCTETS],
+        (party, needed, encapsulated): (&Party, KmsUri, &[u8; SED_OCTETS]),
+        policy: OpenPolicy,
     ) -> Result<Opened, OpenError> {
         if kms.kms_uri != needed {
             return Err(OpenError::OtherKms {
@@ -350,12 +396,30 @@ impl Verified {
             number,
             tried,
         })?;
-        let ssv = mine
-            .decrypt()
-            .decapsulate(&kms.encryption, mine.uid().octets(), encapsulated);
-        let ssv = ssv.map_err(OpenError::Decapsulate)?;
+        let (ssv, defect) = decapsulate(mine, kms, encapsulated, policy)?;
         let key = distributed(&ssv, message.csb_id, mine.identity())?;
-        Ok(opened(message, key, &ssv))
+        let mut opened = opened(message, key, &ssv, policy);
+        opened.variants.extend(defect);
+        Ok(opened)
+    }
+}
+
+fn decapsulate(
+    keys: &UserKeys,
+    kms: &KmsCertificate,
+    sealed: &[u8; SED_OCTETS],
+    policy: OpenPolicy,
+) -> Result<(Ssv, Option<Variant>), OpenError> {
+    let uid = keys.uid().octets();
+    let source = match keys.decrypt().decapsulate(&kms.encryption, uid, sealed) {
+        Ok(ssv) => return Ok((ssv, None)),
+        Err(source) => source,
+    };
+    let shortened = shortened_mask::decapsulate(keys.decrypt(), &kms.encryption, uid, sealed);
+    let defect = shortened.as_ref().map(|_| Variant::ShortenedMask);
+    match shortened {
+        Some(ssv) if policy.shortened_mask => Ok((ssv, defect)),
+        _ => Err(OpenError::Decapsulate { source, defect }),
     }
 }
 
@@ -397,18 +461,19 @@ fn distributed(ssv: &[u8; 16], id: KeyId, receiver: &str) -> Result<DistributedK
     })
 }
 
-fn opened(message: Unverified, key: DistributedKey, ssv: &[u8; 16]) -> Opened {
+fn opened(message: Unverified, key: DistributedKey, ssv: &[u8; 16], policy: OpenPolicy) -> Opened {
     let mut variants = message.variants;
     let key_parameters = message.key_parameters.as_deref().and_then(|data| {
-        let protected = KeyParameters::unprotect(data, ssv, message.csb_id);
-        let legacy = || KeyParameters::decode_legacy(data);
-        let variant = match (&protected, legacy()) {
-            (Some(_), _) => return protected,
-            (None, Some(_)) => Variant::PlainKeyParameters,
-            (None, None) => Variant::UnreadableKeyParameters,
-        };
-        variants.push(variant);
-        legacy()
+        if let Some(protected) = KeyParameters::unprotect(data, ssv, message.csb_id) {
+            return Some(protected);
+        }
+        let plain = Some(data).filter(|_| policy.plain_key_parameters);
+        let plain = plain.and_then(KeyParameters::decode_legacy);
+        variants.push(match plain {
+            Some(_) => Variant::PlainKeyParameters,
+            None => Variant::UnreadableKeyParameters,
+        });
+        plain
     });
     Opened {
         key,

@@ -83,6 +83,9 @@ impl ServerKeys {
             verified.map_err(|e| refused(&e))?
         };
         let opened = verified.open(&kms, ring.keys()).map_err(|e| refused(&e))?;
+        for variant in &opened.variants {
+            tracing::info!(variant = variant.name(), id = %opened.csb_id, "key message: {variant}");
+        }
         delivered(&opened)
     }
 }

@@ -138,6 +138,10 @@ impl Established {
             .await
             .map_err(|error| error.to_string())?;
         self.replay = replay;
+        for variant in opened.iter().flat_map(|opened| &opened.variants) {
+            let node = &self.config.node;
+            tracing::info!(node, variant = variant.name(), "key message: {variant}");
+        }
         opened
     }
 
