@@ -113,8 +113,8 @@ impl KeyContent {
             Some(_) | None => key,
         };
         let octets = match how {
-            TrkWrap::KwStrip04 => wrap(&trk.key, bare),
-            TrkWrap::Kwp | TrkWrap::None => wrap_padded(&trk.key, key),
+            TrkWrap::KwStrip04 => wrap(trk.key.as_slice(), bare),
+            TrkWrap::Kwp | TrkWrap::None => wrap_padded(trk.key.as_slice(), key),
         };
         let octets = octets.map_err(|_| KeyContentError::Length)?;
         Ok(Self::Wrapped {
@@ -194,7 +194,9 @@ impl KeyContent {
         let mut tried = false;
         for trk in trks.iter().filter(fits) {
             tried = true;
-            if let Ok(key) = unwrap(&trk.key, octets).or_else(|_| unwrap_padded(&trk.key, octets)) {
+            if let Ok(key) = unwrap(trk.key.as_slice(), octets)
+                .or_else(|_| unwrap_padded(trk.key.as_slice(), octets))
+            {
                 return Ok(key);
             }
         }

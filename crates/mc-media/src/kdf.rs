@@ -12,13 +12,30 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub struct MasterKey {
     key: [u8; 16],
     salt: [u8; 12],
+    #[zeroize(skip)]
+    derives: bool,
 }
 
 impl MasterKey {
     /// Takes the master key and the 12-octet master salt derived by TS 33.180 clause 7.4.
     #[must_use]
     pub const fn new(key: [u8; 16], salt: [u8; 12]) -> Self {
-        Self { key, salt }
+        Self {
+            key,
+            salt,
+            derives: true,
+        }
+    }
+
+    /// Takes a session key and session salt that are used as they are, for the packets of RFC 7714
+    /// 16 and 17, which begin with session keys.
+    #[must_use]
+    pub const fn of_session(key: [u8; 16], salt: [u8; 12]) -> Self {
+        Self {
+            key,
+            salt,
+            derives: false,
+        }
     }
 
     /// Session keys for SRTP.
@@ -32,6 +49,9 @@ impl MasterKey {
     }
 
     fn session(&self, key_label: u8, salt_label: u8) -> SessionKeys {
+        if !self.derives {
+            return SessionKeys::new(self.key, self.salt);
+        }
         let cipher = Aes128::new(&self.key.into());
         let mut key = self.derive(&cipher, key_label);
         let mut wide_salt = self.derive(&cipher, salt_label);

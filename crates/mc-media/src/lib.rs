@@ -18,6 +18,7 @@ mod kdf;
 mod ledger;
 mod mki;
 mod replay;
+pub mod reproducible;
 pub mod rtcp;
 pub mod rtp;
 mod srtcp;

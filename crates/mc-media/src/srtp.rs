@@ -228,6 +228,7 @@ pub struct OpenedRtp<'a> {
 pub struct SrtpReceiver {
     layout: Layout,
     limit: usize,
+    first_roc: u32,
     keys: HashMap<Mki, SessionKeys>,
     streams: HashMap<(Mki, u32), ReplayWindow>,
 }
@@ -245,9 +246,18 @@ impl SrtpReceiver {
         Self {
             layout,
             limit,
+            first_roc: 0,
             keys: HashMap::new(),
             streams: HashMap::new(),
         }
+    }
+
+    /// The same receiver for streams whose roll-over counter is known to begin elsewhere, because
+    /// it was learnt outside the packets (RFC 3711 3.3.1).
+    #[must_use]
+    pub const fn beginning_at(mut self, roc: u32) -> Self {
+        self.first_roc = roc;
+        self
     }
 
     /// Number of authentic sources seen.
@@ -288,7 +298,10 @@ impl SrtpReceiver {
         let stream = self.streams.get(&(mki, header.ssrc));
         let index = match roc {
             Some(roc) => u64::from(roc) << 16 | u64::from(header.sequence),
-            None => estimate(stream.map(ReplayWindow::highest), header.sequence),
+            None => match stream {
+                Some(window) => estimate(window.highest(), header.sequence),
+                None => u64::from(self.first_roc) << 16 | u64::from(header.sequence),
+            },
         };
         if stream.is_some_and(|window| !window.accepts(index)) {
             return Err(OpenError::PeerReplayed {
@@ -343,10 +356,7 @@ impl fmt::Debug for SrtpReceiver {
 
 /// The packet index nearest to the highest one seen.
 //= RFC 3711 3.3.1
-fn estimate(highest: Option<u64>, sequence: u16) -> u64 {
-    let Some(highest) = highest else {
-        return u64::from(sequence);
-    };
+pub(crate) fn estimate(highest: u64, sequence: u16) -> u64 {
     let roc = highest >> 16;
     let last = highest & 0xffff;
     let sequence = u64::from(sequence);

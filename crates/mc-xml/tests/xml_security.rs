@@ -253,6 +253,10 @@ fn signed_body_covers_every_part_as_sent() {
     verify_parts(signed.as_bytes(), &[respelled], &keys, &profile).unwrap();
 }
 
+fn kek_of(length: u8) -> Vec<u8> {
+    (0..length).collect()
+}
+
 #[test]
 fn key_wrap_vectors() {
     let mut kek = [0; 32];
@@ -266,6 +270,49 @@ fn key_wrap_vectors() {
         "28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21"
     );
     assert_eq!(*keywrap::unwrap(&kek, &wrapped).unwrap(), key);
+    // RFC 3394 4.1 and 4.2: 128 bits of key data with 128 and 192 bit keys; RFC 5649 6: a 192 bit key.
+    for (kek, key, expected) in [
+        (
+            16,
+            "00112233445566778899aabbccddeeff",
+            "1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5",
+        ),
+        (
+            24,
+            "00112233445566778899aabbccddeeff",
+            "96778b25ae6ca435f92b5b97c050aed2468ab8a17ad84e5d",
+        ),
+    ] {
+        let wrapped = keywrap::wrap(&kek_of(kek), &hex::decode(key).unwrap()).unwrap();
+        assert_eq!(hex::encode(&wrapped), expected);
+        assert_eq!(
+            hex::encode(&*keywrap::unwrap(&kek_of(kek), &wrapped).unwrap()),
+            key
+        );
+    }
+    let rfc_5649 = hex::decode("5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8").unwrap();
+    for (key, expected) in [
+        (
+            "c37b7e6492584340bed12207808941155068f738",
+            "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a",
+        ),
+        ("466f7250617369", "afbeb0f07dfbf5419200f2ccb50bb24f"),
+    ] {
+        let wrapped = keywrap::wrap_padded(&rfc_5649, &hex::decode(key).unwrap()).unwrap();
+        assert_eq!(hex::encode(&wrapped), expected);
+        assert_eq!(
+            hex::encode(&*keywrap::unwrap_padded(&rfc_5649, &wrapped).unwrap()),
+            key
+        );
+    }
+    assert_eq!(
+        keywrap::wrap(&[0; 17], &[0; 16]),
+        Err(SecurityError::LocalLength(17))
+    );
+    assert_eq!(
+        keywrap::unwrap(&[0; 0], &[0; 24]),
+        Err(SecurityError::LocalLength(0))
+    );
     for length in [1, 7, 8, 9, 16, 32, 65, 257] {
         let key = vec![0xa5; length];
         let wrapped = keywrap::wrap_padded(&kek, &key).unwrap();

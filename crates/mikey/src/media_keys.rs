@@ -37,6 +37,29 @@ pub enum CryptoSession {
     MulticastTransmissionControl = 9,
 }
 
+impl CryptoSession {
+    const ALL: [Self; 10] = [
+        Self::PrivateCallInitiator,
+        Self::PrivateCallReceiver,
+        Self::PrivateVideoInitiator,
+        Self::PrivateVideoReceiver,
+        Self::GroupCall,
+        Self::GroupVideo,
+        Self::FloorControl,
+        Self::MulticastFloorControl,
+        Self::TransmissionControl,
+        Self::MulticastTransmissionControl,
+    ];
+
+    /// The session with a CS-ID; `None` for the identifiers that are not defined.
+    #[must_use]
+    pub fn of_cs_id(cs_id: u8) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|session| *session as u8 == cs_id)
+    }
+}
+
 /// The inputs of an SRTP or SRTCP context of AEAD_AES_128_GCM (RFC 7714).
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct MediaKeys {
