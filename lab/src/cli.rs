@@ -98,6 +98,12 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         ports: Ports,
     },
+    /// Checks one step of the standards at a time: JSON lines in, JSON lines out.
+    #[command(after_help = crate::raw::EXAMPLES)]
+    Raw(crate::raw::Raw),
+    /// Shows or makes a MIKEY-SAKKE I_MESSAGE.
+    #[command(subcommand)]
+    Mikey(crate::mikey_command::Mikey),
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -187,6 +193,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             setup,
             speech,
         } => up(&cli.state, detach, setup, &speech.directory).await,
+        Command::Raw(raw) => crate::raw::run(&raw),
+        Command::Mikey(mikey) => crate::mikey_command::run(&mikey),
         Command::Demo {
             calls,
             json,

@@ -1,0 +1,65 @@
+//! AES key wrap (RFC 3394 and RFC 5649), keys of 16, 24 or 32 octets.
+
+use super::args::Field;
+use super::error::{Error, Kind};
+use super::op::{Op, Results, hex, results};
+use mc_xml::security::{SecurityError, keywrap};
+
+const FIELDS: &[Field] = &[Field::hex("kek"), Field::hex("data")];
+const RESULTS: &[Field] = &[Field::hex("data")];
+
+pub(super) const OPS: &[Op] = &[
+    Op {
+        name: "wrap.kw",
+        fields: FIELDS,
+        either: &[],
+        results: RESULTS,
+        about: "wraps a multiple of 8 octets, at least 16 (RFC 3394)",
+        run: |args| done(keywrap::wrap(&args.octets("kek")?, &args.octets("data")?)),
+    },
+    Op {
+        name: "unwrap.kw",
+        fields: FIELDS,
+        either: &[],
+        results: RESULTS,
+        about: "unwraps and checks (RFC 3394)",
+        run: |args| done(keywrap::unwrap(&args.octets("kek")?, &args.octets("data")?)),
+    },
+    Op {
+        name: "wrap.kwp",
+        fields: FIELDS,
+        either: &[],
+        results: RESULTS,
+        about: "wraps any octets (RFC 5649)",
+        run: |args| {
+            done(keywrap::wrap_padded(
+                &args.octets("kek")?,
+                &args.octets("data")?,
+            ))
+        },
+    },
+    Op {
+        name: "unwrap.kwp",
+        fields: FIELDS,
+        either: &[],
+        results: RESULTS,
+        about: "unwraps and checks (RFC 5649)",
+        run: |args| {
+            done(keywrap::unwrap_padded(
+                &args.octets("kek")?,
+                &args.octets("data")?,
+            ))
+        },
+    },
+];
+
+fn done(data: Result<impl AsRef<[u8]>, SecurityError>) -> Results {
+    let data = data.map_err(|error| {
+        let kind = match error {
+            SecurityError::LocalLength(_) => Kind::Length,
+            _ => Kind::Integrity,
+        };
+        Error::new(kind, error.to_string())
+    })?;
+    results([("data", hex(data))])
+}
