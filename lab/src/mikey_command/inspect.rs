@@ -75,7 +75,7 @@ pub(super) fn run(inspect: &Inspect) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Colours are for terminals, and only where NO_COLOR is not set to anything.
+/// Colours are for terminals, and only where `NO_COLOR` is not set to anything.
 fn colours(terminal: bool, no_color: Option<&OsStr>) -> bool {
     terminal && no_color.is_none_or(OsStr::is_empty)
 }

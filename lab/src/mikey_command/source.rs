@@ -119,12 +119,14 @@ fn of_gktp(input: &[u8]) -> Result<Vec<Found>, String> {
 fn of_text(text: &str) -> Result<Vec<Found>, String> {
     let text = text.rsplit_once("mikey ").map_or(text, |(_, value)| value);
     let packed: String = text.split_ascii_whitespace().collect();
+    if packed.is_empty() {
+        return Err("the input is empty".to_owned());
+    }
     if let Ok(octets) = hex::decode(&packed) {
         return Ok(vec![Found::new("hexadecimal", octets)]);
     }
     match BASE64_STANDARD.decode(&packed) {
-        Ok(octets) if !octets.is_empty() => Ok(vec![Found::new("base64", octets)]),
-        Ok(_) => Err("the input is empty".to_owned()),
+        Ok(octets) => Ok(vec![Found::new("base64", octets)]),
         Err(error) => Err(format!("neither hexadecimal nor base64: {error}")),
     }
 }

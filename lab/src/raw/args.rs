@@ -164,12 +164,12 @@ impl<'v> Args<'v> {
     }
 
     /// The objects of a list; the table has checked their fields.
-    pub(super) fn objects(&self, name: &str) -> Vec<Args<'v>> {
+    pub(super) fn objects(&self, name: &str) -> Vec<Self> {
         let items = self.items(name).iter();
         items.filter_map(Value::as_object).map(Args).collect()
     }
 
-    pub(super) fn object(&self, name: &str) -> Option<Args<'v>> {
+    pub(super) fn object(&self, name: &str) -> Option<Self> {
         self.value(name).as_object().map(Args)
     }
 }
@@ -202,9 +202,9 @@ fn check(field: &Field, value: &Value) -> Result<(), Error> {
             _ => wrong(&format!("one of {}", words.join(", "))),
         },
         Type::HexList => each(field, value, |item| hex_of(name, item).map(drop)),
-        Type::TextList => each(field, value, |item| match item {
-            Value::String(_) => Ok(()),
-            _ => wrong("a list of texts"),
+        Type::TextList => each(field, value, |item| match item.as_str() {
+            Some(_) => Ok(()),
+            None => wrong("a list of texts"),
         }),
         Type::Objects(fields) => each(field, value, |item| match item.as_object() {
             Some(object) => Args::of(object, fields).map(drop),

@@ -16,10 +16,10 @@ pub(super) fn object(line: &[u8]) -> Result<Map<String, Value>, Error> {
     let refuse = |e: serde_json::Error| Error::new(Kind::Json, e.to_string());
     let value = Strict.deserialize(&mut reader).map_err(refuse)?;
     reader.end().map_err(refuse)?;
-    match value {
-        Value::Object(object) => Ok(object),
-        _ => Err(Error::new(Kind::Json, "a line holds one object")),
-    }
+    let Value::Object(object) = value else {
+        return Err(Error::new(Kind::Json, "a line holds one object"));
+    };
+    Ok(object)
 }
 
 struct Strict;

@@ -55,9 +55,10 @@ pub(super) const OPS: &[Op] = &[
 
 fn done(data: Result<impl AsRef<[u8]>, SecurityError>) -> Results {
     let data = data.map_err(|error| {
-        let kind = match error {
-            SecurityError::LocalLength(_) => Kind::Length,
-            _ => Kind::Integrity,
+        let kind = if matches!(error, SecurityError::LocalLength(_)) {
+            Kind::Length
+        } else {
+            Kind::Integrity
         };
         Error::new(kind, error.to_string())
     })?;

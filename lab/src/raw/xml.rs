@@ -264,6 +264,7 @@ fn security_error(error: SecurityError) -> Error {
         SecurityError::UnsupportedAlgorithm(_) => Kind::Unsupported,
         SecurityError::PeerUnsigned(_) => Kind::Signature,
         SecurityError::LocalLength(_) => Kind::Length,
+        SecurityError::PeerStructure(_) | SecurityError::PeerContent(_) => Kind::Malformed,
         _ => Kind::Malformed,
     };
     Error::new(kind, error.to_string())

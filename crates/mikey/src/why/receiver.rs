@@ -16,6 +16,8 @@ pub(super) fn check(
     kms: &KmsCertificate,
     keys: &[KeySetAtHand],
 ) {
+    // What went wrong before is the first thing wrong; the inputs of the UID explain the rest.
+    let decided = why.cause.is_some();
     let number = kms.period.number_at(message.time);
     let (uri, sent) = (message.responder.uri.as_deref(), message.responder.uid);
     let named = match (uri, sent) {
@@ -55,12 +57,17 @@ pub(super) fn check(
         set.number.to_string(),
         outcome,
     );
-    uid(why, message, kms, set);
+    uid(why, message, kms, (set, decided));
     opens(why, message, kms, (set, keys));
 }
 
 /// Compares what the message and the certificate demand with what the key set was made for.
-fn uid(why: &mut Why, message: &Unverified, kms: &KmsCertificate, set: &KeySetAtHand) {
+fn uid(
+    why: &mut Why,
+    message: &Unverified,
+    kms: &KmsCertificate,
+    (set, decided): (&KeySetAtHand, bool),
+) {
     let number = kms.period.number_at(message.time);
     let inputs = Inputs::new(&set.uri, kms, number);
     let expected = Uid(inputs.uid());
@@ -108,16 +115,14 @@ fn uid(why: &mut Why, message: &Unverified, kms: &KmsCertificate, set: &KeySetAt
         outcome,
     );
     why.receiver = inputs.compared(other.as_ref());
-    if let Some(wrong) = why.receiver.iter().find(|input| !input.fits()) {
-        let seen = wrong.seen.as_deref().unwrap_or_default();
-        let cause = format!(
+    let wrong = why.receiver.iter().find(|input| !input.fits());
+    if let (Some(wrong), false) = (wrong, decided) {
+        why.cause = Some(format!(
             "the key set was made with {} {}, the message needs {}",
-            wrong.name, seen, wrong.expected
-        );
-        if outcome == Outcome::Fails && !why.cause.as_deref().is_some_and(|c| c.starts_with("sign"))
-        {
-            why.cause = Some(cause);
-        }
+            wrong.name,
+            wrong.seen.as_deref().unwrap_or_default(),
+            wrong.expected
+        ));
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn make(args: &Args<'_>) -> Results {
         (false, false) => formed.key(&key, csb_id, &mut mc_runtime::rng()),
         _ => return Err(Error::field("iv, j", "both or neither")),
     };
-    let message = message.map_err(build_error)?;
+    let message = message.map_err(|e| build_error(&e))?;
     results([
         ("message", base64(&message)),
         ("csb_id", hex(csb_id.octets())),
@@ -209,12 +209,12 @@ fn policy(args: &Args<'_>) -> Result<Option<Policy>, Error> {
     policy.map(Some)
 }
 
-fn build_error(error: BuildError) -> Error {
+fn build_error(error: &BuildError) -> Error {
     let text = error.to_string();
     match error {
         BuildError::Period { .. } => Error::new(Kind::Mismatch, text),
         BuildError::PolicyWithEmptyMap => Error::field("policy", text),
         BuildError::TooLong(_) => Error::new(Kind::Length, text),
-        BuildError::Crypto(error) => error.into(),
+        BuildError::Crypto(error) => (*error).into(),
     }
 }

@@ -1,6 +1,11 @@
 //! The vectors as requests: RFC 6507, 6508, 3394, 5649 and 7714, libsrtp's own test, and the tables
 //! and messages on which implementations of TS 33.180 agree.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value read by name or place is null where there is nothing"
+)]
+
 use super::{Case, Expected};
 use serde_json::{Value, json};
 
@@ -273,7 +278,7 @@ fn kdf(cases: &mut Vec<Case>) {
 }
 
 /// The domain of a vector file as `certificates` and `keysets`.
-fn domain(v: &Value, kms_uri: &str, period: u64, sets: Vec<Value>) -> Value {
+fn domain(v: &Value, kms_uri: &str, period: u64, sets: &[Value]) -> Value {
     let certificate = json!({"kms_uri": kms_uri, "public_encryption": v["PubEncKey"],
         "public_authentication": v["PubAuthKey"], "period": period, "offset": 0});
     json!({"certificates": [certificate], "keysets": sets})
@@ -286,8 +291,8 @@ fn annex_e_domain(v: &Value) -> Value {
     };
     let sets = v["identities"]
         .as_array()
-        .map(|all| all.iter().map(set).collect());
-    domain(v, "kms.example.org", 2_592_000, sets.unwrap_or_default())
+        .map(|all| all.iter().map(set).collect::<Vec<_>>());
+    domain(v, "kms.example.org", 2_592_000, &sets.unwrap_or_default())
 }
 
 fn deployed_domain(v: &Value) -> Value {
@@ -297,12 +302,12 @@ fn deployed_domain(v: &Value) -> Value {
     };
     let sets = v["identities"]
         .as_object()
-        .map(|all| all.iter().map(set).collect());
+        .map(|all| all.iter().map(set).collect::<Vec<_>>());
     domain(
         v,
         "kms.mydev.streamwide.com",
         16_777_215,
-        sets.unwrap_or_default(),
+        &sets.unwrap_or_default(),
     )
 }
 
