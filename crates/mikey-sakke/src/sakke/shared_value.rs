@@ -24,3 +24,33 @@ impl ReceiverSecretKey {
         Ok(octets)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{MasterSecret, ReceiverSecretKey};
+    use crate::CryptoError;
+    use serde_json::Value;
+
+    #[test]
+    fn it_is_the_g_to_the_r_of_rfc_6508_appendix_a() {
+        let vectors = include_str!("../../../../tests/vectors/rfc6508.json");
+        let vectors: Value = serde_json::from_str(vectors).unwrap();
+        let octets = |name: &str| hex::decode(vectors[name].as_str().unwrap()).unwrap();
+        let key = ReceiverSecretKey::from_octets(&octets("RSK_encoded")).unwrap();
+        let w = key.shared_value(&octets("SED_encoded")).unwrap();
+        assert_eq!(w[..], octets("g_pow_r"));
+        assert_eq!(w[..], octets("w"));
+        let other = MasterSecret::from_octets(&[9; 16])
+            .unwrap()
+            .issue(&[1; 32])
+            .unwrap();
+        assert_ne!(
+            other.shared_value(&octets("SED_encoded")).unwrap()[..],
+            octets("w")
+        );
+        assert!(matches!(
+            key.shared_value(&[4; 272]),
+            Err(CryptoError::Length { .. })
+        ));
+    }
+}
