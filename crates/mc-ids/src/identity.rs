@@ -144,7 +144,10 @@ macro_rules! identity {
     };
 }
 
-fn domain_of(value: &str) -> &str {
+/// The host part of an identity given as text: what names its MC domain. A name without a scheme,
+/// such as an MDSI, is its own host; a `tel:` number has no domain and stays as it is.
+#[must_use]
+pub fn domain_of(value: &str) -> &str {
     let host = match value.rsplit_once('@') {
         Some((_, host)) => host,
         None => value.split_once(':').map_or(value, |(_, rest)| rest),

@@ -8,11 +8,13 @@ pub mod annex_f;
 mod identity;
 mod key;
 mod key_id;
+mod pattern;
 mod time;
 
 pub use identity::{
-    ClientId, FunctionalAlias, GroupId, IdentityError, Impu, KmsUri, McServiceId, Mdsi,
+    ClientId, FunctionalAlias, GroupId, IdentityError, Impu, KmsUri, McServiceId, Mdsi, domain_of,
 };
 pub use key::{Csk, Gmk, Key128, KeyLengthError, Pck, Spk};
 pub use key_id::{CskId, GmkId, GukId, KeyId, KeyIdError, KeyPurpose, PckId, SpkId};
+pub use pattern::{IdentityPattern, PatternError, is_in_domain};
 pub use time::{KeyPeriod, KeyPeriodError, NtpTime};

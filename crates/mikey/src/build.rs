@@ -8,7 +8,7 @@ use crate::wire::{
     payload, role,
 };
 use mc_ids::annex_f::{self, Uid};
-use mc_ids::{Csk, CskId, Gmk, GmkId, Key128, KeyId, NtpTime, Pck, PckId, Spk, SpkId};
+use mc_ids::{Csk, CskId, Gmk, GmkId, Key128, KeyId, KmsUri, NtpTime, Pck, PckId, Spk, SpkId};
 use mikey_sakke::{CryptoError, SED_OCTETS, eccsi, sakke};
 use rand_core::CryptoRng;
 
@@ -28,6 +28,15 @@ pub enum BuildError {
     /// SP beside the empty map, which RFC 4563 5 forbids.
     #[error("an SP payload needs a map with sessions (RFC 4563 5)")]
     PolicyWithEmptyMap,
+    /// The responder's KMS is not the one the certificate is of: whoever runs that one could open
+    /// the key.
+    #[error("KMS {kms} does not answer for {responder} (TS 33.180 5.2.7)")]
+    ForeignResponder {
+        /// The receiver.
+        responder: String,
+        /// The KMS of the certificate.
+        kms: KmsUri,
+    },
     /// A field is too long for its length octets.
     #[error("{0} is too long")]
     TooLong(&'static str),
@@ -139,6 +148,7 @@ impl Distribution<'_> {
         sign: impl FnOnce(&[u8]) -> Result<[u8; eccsi::SIGNATURE_OCTETS], CryptoError>,
     ) -> Result<Vec<u8>, BuildError> {
         self.check_period()?;
+        self.check_responder()?;
         let ssv = sakke::Ssv::new(*key);
         let responder = self.kms_responder.uid(self.responder, self.time);
         let encapsulate =
@@ -192,6 +202,16 @@ impl Distribution<'_> {
             identity,
             have: self.initiator.number(),
             need,
+        })
+    }
+
+    fn check_responder(&self) -> Result<(), BuildError> {
+        if self.kms_responder.speaks_for(self.responder) {
+            return Ok(());
+        }
+        Err(BuildError::ForeignResponder {
+            responder: self.responder.to_owned(),
+            kms: self.kms_responder.kms_uri.clone(),
         })
     }
 

@@ -1,7 +1,7 @@
 //! What a KMS gives: the certificate that everybody may have, and a user's own keys.
 
 use mc_ids::annex_f::Uid;
-use mc_ids::{KeyPeriod, KmsUri, NtpTime};
+use mc_ids::{KeyPeriod, KmsUri, NtpTime, domain_of, is_in_domain};
 use mikey_sakke::{CryptoError, eccsi, sakke};
 
 /// The parts of a KMS certificate that the cryptography needs (TS 33.180 D.3.2.2).
@@ -17,6 +17,51 @@ pub struct KmsCertificate {
     pub authentication: eccsi::AuthenticationKey,
     /// Whether the domain is a security gateway, where end-to-end protection ends (Annex L).
     pub is_security_gateway: bool,
+    /// The identities this KMS answers for.
+    pub domains: Domains,
+}
+
+/// The identities a KMS answers for (`KmsDomainList`, TS 33.180 D.3.2.2). A KMS can make keys for
+/// any string, so nothing but this list keeps one from speaking for another's users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Domains {
+    /// All that no other certificate at hand names: a client's own KMS that gives no list.
+    Unlisted,
+    /// Those of these domains and of domains below them. An empty list is nobody.
+    Listed(Vec<String>),
+}
+
+impl Domains {
+    /// How well the list fits an identity: the length of the longest domain it is in.
+    fn fit(&self, identity: &str) -> Option<usize> {
+        match self {
+            Self::Unlisted => Some(0),
+            Self::Listed(domains) => domains
+                .iter()
+                .filter(|domain| is_in_domain(identity, domain))
+                .map(|domain| domain_of(domain).len())
+                .max(),
+        }
+    }
+}
+
+/// The certificate of the KMS that answers for an identity: the one that names its domain most
+/// closely; of two that do so equally, the first.
+//= TS 33.180 5.2.7
+pub fn responsible<'c>(
+    certificates: impl IntoIterator<Item = &'c KmsCertificate>,
+    identity: &str,
+) -> Option<&'c KmsCertificate> {
+    let mut best: Option<(usize, &KmsCertificate)> = None;
+    for certificate in certificates {
+        let Some(fit) = certificate.domains.fit(identity) else {
+            continue;
+        };
+        if best.is_none_or(|(longest, _)| fit > longest) {
+            best = Some((fit, certificate));
+        }
+    }
+    best.map(|(_, certificate)| certificate)
 }
 
 impl KmsCertificate {
@@ -24,6 +69,12 @@ impl KmsCertificate {
     #[must_use]
     pub fn uid(&self, identity: &str, time: NtpTime) -> Uid {
         Uid::at(identity, &self.kms_uri, self.period, time)
+    }
+
+    /// Whether an identity is one of this KMS's domains.
+    #[must_use]
+    pub fn speaks_for(&self, identity: &str) -> bool {
+        self.domains.fit(identity).is_some()
     }
 }
 

@@ -26,7 +26,7 @@ mod wire;
 
 pub use anatomy::{Item, anatomy};
 pub use build::{BuildError, Distribution};
-pub use domain::{KmsCertificate, UserKeys, UserKeysError};
+pub use domain::{Domains, KmsCertificate, UserKeys, UserKeysError, responsible};
 pub use form::{Form, Formed, Identities, UidType};
 pub use key_parameters::{KeyParameters, KeyStatus};
 pub use media_keys::{CryptoSession, MediaKeys, media_keys};

@@ -1,6 +1,6 @@
 //! From a message as read to a key that may be used (RFC 6509 2.2.2, TS 33.180 5.2).
 
-use crate::domain::{KmsCertificate, UserKeys};
+use crate::domain::{KmsCertificate, UserKeys, responsible};
 use crate::key_parameters::KeyParameters;
 use crate::message::{Party, Unverified};
 use crate::replay::ReplayCache;
@@ -54,6 +54,14 @@ pub enum VerifyError {
     /// No certificate of the initiator's KMS is at hand: a KMS lookup or redirect is due (5.2.8).
     #[error("no certificate of the initiator's KMS {0} is known (TS 33.180 5.2.8)")]
     UnknownKms(KmsUri),
+    /// The initiator belongs to another KMS than the one the message names, or to none.
+    #[error("KMS {kms} does not answer for {initiator} (TS 33.180 5.2.7)")]
+    ForeignInitiator {
+        /// IDRi.
+        initiator: String,
+        /// IDRkmsi.
+        kms: KmsUri,
+    },
     /// T is too far from now.
     #[error("the message was made {off:?} away from now, {allowed:?} is allowed (RFC 3830 5.4)")]
     Skew {
@@ -133,7 +141,7 @@ pub struct Verified {
 }
 
 impl Unverified {
-    /// Checks time, signature and freshness, in this order; only a message that passes all enters
+    /// Checks time, domain, signature and freshness, in this order; only a message that passes all enters
     /// the replay cache.
     ///
     /// # Errors
@@ -151,10 +159,12 @@ impl Unverified {
                 return Err(VerifyError::Skew { off, allowed });
             }
         }
+        let certificates: Vec<&KmsCertificate> = certificates.into_iter().collect();
         let kms = certificates
-            .into_iter()
+            .iter()
             .find(|c| c.kms_uri == self.kms_initiator);
-        let kms = kms.ok_or_else(|| VerifyError::UnknownKms(self.kms_initiator.clone()))?;
+        let kms = *kms.ok_or_else(|| VerifyError::UnknownKms(self.kms_initiator.clone()))?;
+        self.check_domain(&certificates)?;
         let uid = self.signer(kms)?;
         self.check_signature(kms, &uid, policy)?;
         // Signatures are malleable, so the cache knows a message by what was signed.
@@ -162,6 +172,22 @@ impl Unverified {
             return Err(VerifyError::Replay);
         }
         Ok(Verified { message: self })
+    }
+
+    /// A KMS makes keys for any string it likes: only its certificate's domains say whose it may.
+    //= TS 33.180 5.2.7
+    fn check_domain(&self, certificates: &[&KmsCertificate]) -> Result<(), VerifyError> {
+        let Some(initiator) = self.initiator.uri.as_deref() else {
+            // Hidden: `Opened::confirm_initiator` asks once the URI is known.
+            return Ok(());
+        };
+        match responsible(certificates.iter().copied(), initiator) {
+            Some(kms) if kms.kms_uri == self.kms_initiator => Ok(()),
+            _ => Err(VerifyError::ForeignInitiator {
+                initiator: initiator.to_owned(),
+                kms: self.kms_initiator.clone(),
+            }),
+        }
     }
 
     fn signer(&self, kms: &KmsCertificate) -> Result<Uid, VerifyError> {
@@ -302,7 +328,7 @@ impl Opened {
     /// Whether this URI, learnt from protected signalling, is the hidden initiator (TS 33.180 5.2.6).
     #[must_use]
     pub fn confirm_initiator(&self, uri: &str, kms: &KmsCertificate) -> bool {
-        let same_kms = kms.kms_uri == self.kms_initiator;
+        let same_kms = kms.kms_uri == self.kms_initiator && kms.speaks_for(uri);
         let uid = kms.uid(uri, self.time);
         match &self.initiator {
             Party {

@@ -170,6 +170,7 @@ fn certificate(args: &Args<'_>) -> Result<KmsCertificate, Error> {
             &args.octets("public_authentication")?,
         )?,
         is_security_gateway: false,
+        domains: mikey::Domains::Unlisted,
     })
 }
 

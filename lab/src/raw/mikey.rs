@@ -198,7 +198,7 @@ fn verify_error(error: &VerifyError) -> Error {
         VerifyError::UnknownKms(_) => Kind::KeyMissing,
         VerifyError::Skew { .. } => Kind::Time,
         VerifyError::Replay => Kind::Replay,
-        VerifyError::HiddenMismatch(_) => Kind::Mismatch,
+        VerifyError::HiddenMismatch(_) | VerifyError::ForeignInitiator { .. } => Kind::Mismatch,
         VerifyError::Signature { .. } => Kind::Signature,
     };
     Error::new(kind, error.to_string())

@@ -9,7 +9,7 @@ use kms_protocol::{
 use mc_runtime::clock::SharedClock;
 use mc_runtime::trace::Tracer;
 use mc_trace::{Direction, Endpoint, Event, Interface, names};
-use mikey::UserKeys;
+use mikey::{Domains, UserKeys};
 use mikey_sakke::{eccsi, sakke};
 use time::OffsetDateTime;
 
@@ -84,7 +84,7 @@ impl KmsClient {
                 if init.certificate.kms_uri != self.config.kms_uri {
                     return Err(self.mismatch(&resource, "has the certificate of another KMS"));
                 }
-                usable(&init.certificate, self.now())
+                usable(&init.certificate, Whose::Own, self.now())
             }
             KmsMessage::KeyProv(_) | KmsMessage::CertCache(_) => {
                 Err(self.mismatch(&resource, "is no KmsInit"))
@@ -103,8 +103,36 @@ impl KmsClient {
         user: &str,
         root: &mikey::KmsCertificate,
     ) -> Result<Vec<UserKeys>, KeysError> {
+        self.provision(token, user, None, root).await
+    }
+
+    /// The key sets of one identity that the user may have keys for: of a gateway, a user behind
+    /// it, whose keys the KMS makes when they are asked for.
+    ///
+    /// # Errors
+    /// See [`KeysError`].
+    //= TS 33.180 D.2.4
+    pub async fn key_provision_of(
+        &self,
+        token: &str,
+        user: &str,
+        identity: &str,
+        root: &mikey::KmsCertificate,
+    ) -> Result<Vec<UserKeys>, KeysError> {
+        self.provision(token, user, Some(identity.to_owned()), root)
+            .await
+    }
+
+    async fn provision(
+        &self,
+        token: &str,
+        user: &str,
+        identity: Option<String>,
+        root: &mikey::KmsCertificate,
+    ) -> Result<Vec<UserKeys>, KeysError> {
+        let about = identity.clone().unwrap_or_else(|| user.to_owned());
         let resource = Resource::KeyProv {
-            user: None,
+            user: identity,
             time: None,
         };
         let KmsMessage::KeyProv(prov) = self.ask(token, user, &resource).await? else {
@@ -129,7 +157,7 @@ impl KmsClient {
             &names::KEYS_REJECTED
         };
         self.tracer
-            .emit(Event::local(name, format!("key sets of {user}")));
+            .emit(Event::local(name, format!("key sets of {about}")));
         keys
     }
 
@@ -171,7 +199,32 @@ impl KmsClient {
             .find(|c| c.kms_uri.as_str() == kms_uri);
         let found =
             found.ok_or_else(|| self.mismatch(&resource, "lacks the certificate asked for"))?;
-        usable(found, self.now())
+        let whose = match found.kms_uri == self.config.kms_uri {
+            true => Whose::Own,
+            false => Whose::Partner,
+        };
+        usable(found, whose, self.now())
+    }
+
+    /// Brings a ring's certificates of other domains up to date: those that came are there, those
+    /// that were withdrawn are gone. Tells whether anything changed.
+    ///
+    /// # Errors
+    /// See [`KeysError`]; nothing changes then.
+    //= TS 33.180 D.2.5
+    pub async fn renew_partners(
+        &self,
+        token: &str,
+        user: &str,
+        ring: &mut KeyRing,
+    ) -> Result<bool, KeysError> {
+        let held = ring.cache_num();
+        let (cache_num, partners) = self.cert_cache(token, user, held).await?;
+        if held.is_some() && cache_num == held {
+            return Ok(false);
+        }
+        ring.put_partners(partners, cache_num);
+        Ok(true)
     }
 
     async fn certificates(
@@ -189,8 +242,12 @@ impl KmsClient {
     }
 
     fn usable_only(&self, cache: &CertCache) -> Vec<mikey::KmsCertificate> {
-        let checked = cache.certificates.iter().map(|one| usable(one, self.now()));
-        checked
+        let others = cache
+            .certificates
+            .iter()
+            .filter(|one| one.kms_uri != self.config.kms_uri);
+        others
+            .map(|one| usable(one, Whose::Partner, self.now()))
             .filter_map(|one| {
                 one.inspect_err(|error| tracing::warn!(%error, "left out"))
                     .ok()
@@ -350,8 +407,27 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Whose certificate it is decides what a missing domain list means.
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    /// Of the client's own KMS: it answers for all that no partner's list names.
+    Own,
+    /// Of another KMS: without a list it may speak for nobody.
+    Partner,
+}
+
+impl Whose {
+    fn domains(self, listed: &[String]) -> Domains {
+        match self {
+            Self::Own if listed.is_empty() => Domains::Unlisted,
+            Self::Own | Self::Partner => Domains::Listed(listed.to_vec()),
+        }
+    }
+}
+
 fn usable(
     certificate: &KmsCertificate,
+    whose: Whose,
     now: OffsetDateTime,
 ) -> Result<mikey::KmsCertificate, KeysError> {
     let error = |detail: String| KeysError::Certificate {
@@ -369,6 +445,7 @@ fn usable(
         encryption: encryption.map_err(|e| error(e.to_string()))?,
         authentication: authentication.map_err(|e| error(e.to_string()))?,
         is_security_gateway: certificate.is_security_gateway,
+        domains: whose.domains(&certificate.domains),
     })
 }
 

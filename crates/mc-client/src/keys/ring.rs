@@ -1,7 +1,7 @@
 //! The certificates and key sets a client holds.
 
 use mc_ids::{KmsUri, NtpTime};
-use mikey::{KmsCertificate, UserKeys};
+use mikey::{KmsCertificate, UserKeys, responsible};
 
 /// Certificates of the own and of other domains, and the user's key sets.
 #[derive(Debug, Clone)]
@@ -51,6 +51,27 @@ impl KeyRing {
     pub fn certificate(&self, kms_uri: &KmsUri) -> Option<&KmsCertificate> {
         self.certificates()
             .find(|certificate| certificate.kms_uri == *kms_uri)
+    }
+
+    /// The certificate to encrypt to an identity with: that of the KMS which answers for it.
+    //= TS 33.180 5.2.7
+    #[must_use]
+    pub fn certificate_for(&self, identity: &str) -> Option<&KmsCertificate> {
+        responsible(self.certificates(), identity)
+    }
+
+    /// Whether end-to-end protection with an identity ends at a security gateway, because its KMS is
+    /// one's (Annex L).
+    #[must_use]
+    pub fn ends_at_gateway(&self, identity: &str) -> bool {
+        self.certificate_for(identity)
+            .is_some_and(|certificate| certificate.is_security_gateway)
+    }
+
+    /// Takes over the certificates of other domains, all of them.
+    pub fn put_partners(&mut self, partners: Vec<KmsCertificate>, cache_num: Option<u64>) {
+        self.partners = partners;
+        self.cache_num = cache_num;
     }
 
     /// All key sets, to open messages with.

@@ -102,7 +102,11 @@ async fn answer(
             broken.parameter_set = Some(9);
             let mut partner = certificate();
             partner.kms_uri = "kms.partner.example".parse().unwrap();
-            let certificates = vec![broken, partner];
+            partner.domains = vec!["partner.example".to_owned()];
+            partner.is_security_gateway = true;
+            let mut nobody = certificate();
+            nobody.kms_uri = "kms.unbound.example".parse().unwrap();
+            let certificates = vec![broken, partner, nobody];
             KmsMessage::CertCache(CertCache {
                 cache_num: Some(4),
                 certificates,
@@ -165,8 +169,15 @@ async fn certificate_keys_and_partners() {
         .collect();
     assert_eq!(
         (ring.cache_num(), partners),
-        (Some(4), vec!["kms.partner.example"])
+        (Some(4), vec!["kms.partner.example", "kms.unbound.example"])
     );
+    // A partner's certificate speaks for the domains it lists, the own one for everybody else.
+    let of = |identity| ring.certificate_for(identity).unwrap().kms_uri.as_str();
+    assert_eq!(of("sip:unit-1@partner.example"), "kms.partner.example");
+    assert_eq!(of("sip:a@unbound.example"), "kms.example.org");
+    assert_eq!(of(ALICE), "kms.example.org");
+    assert!(ring.ends_at_gateway("sip:unit-1@partner.example"));
+    assert!(!ring.ends_at_gateway(ALICE));
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ fn domain() -> (KmsCertificate, Vec<UserKeys>) {
         authentication: eccsi::AuthenticationKey::from_octets(&octets(&value["PubAuthKey"]))
             .unwrap(),
         is_security_gateway: false,
+        domains: mikey::Domains::Unlisted,
     };
     let number = kms.period.number_at(NOW);
     let users = value["identities"].as_array().unwrap().iter();

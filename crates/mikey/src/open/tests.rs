@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::build::{BuildError, Distribution};
+use crate::domain::Domains;
 use crate::form::Form;
 use crate::message::{CsIdMap, ParseError};
 use base64::Engine;
@@ -12,6 +13,7 @@ use mikey_sakke::{eccsi, sakke};
 use serde_json::Value;
 use std::sync::LazyLock;
 
+mod domains;
 mod forms;
 
 const NOW: NtpTime = NtpTime(0xec89_8da8_0000_0000);
@@ -45,6 +47,7 @@ fn certificate(value: &Value, name: &str, period: u64) -> KmsCertificate {
         authentication: eccsi::AuthenticationKey::from_octets(&octets(&value["PubAuthKey"]))
             .unwrap(),
         is_security_gateway: false,
+        domains: Domains::Unlisted,
     }
 }
 

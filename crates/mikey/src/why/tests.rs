@@ -2,6 +2,7 @@
 
 use super::inputs::Inputs;
 use super::*;
+use crate::domain::Domains;
 use crate::{Distribution, Form, UserKeys};
 use mc_ids::{KeyId, KeyPeriod};
 use mikey_sakke::{eccsi, sakke};
@@ -29,6 +30,7 @@ fn kms() -> KmsCertificate {
         encryption: z().public_key().unwrap(),
         authentication: ksak().public_key(),
         is_security_gateway: false,
+        domains: Domains::Unlisted,
     }
 }
 

@@ -212,7 +212,9 @@ fn policy(args: &Args<'_>) -> Result<Option<Policy>, Error> {
 fn build_error(error: &BuildError) -> Error {
     let text = error.to_string();
     match error {
-        BuildError::Period { .. } => Error::new(Kind::Mismatch, text),
+        BuildError::Period { .. } | BuildError::ForeignResponder { .. } => {
+            Error::new(Kind::Mismatch, text)
+        }
         BuildError::PolicyWithEmptyMap => Error::field("policy", text),
         BuildError::TooLong(_) => Error::new(Kind::Length, text),
         BuildError::Crypto(error) => (*error).into(),

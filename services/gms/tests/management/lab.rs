@@ -19,7 +19,7 @@ use mc_runtime::sip::{Incoming, SipConfig, SipEndpoint};
 use mc_runtime::trace::Tracer;
 use mc_runtime::{CancellationToken, Clock as _, Health, TestClock};
 use mc_sip::transaction::TransactionConfig;
-use mikey::{KmsCertificate, UserKeys};
+use mikey::{Domains, KmsCertificate, UserKeys};
 use mikey_sakke::{eccsi, sakke};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -57,6 +57,7 @@ impl Kms {
             encryption: z.public_key().unwrap(),
             authentication: ksak.public_key(),
             is_security_gateway: false,
+            domains: Domains::Listed(vec!["mc.example".to_owned()]),
         };
         Self {
             ksak,
