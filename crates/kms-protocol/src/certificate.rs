@@ -2,6 +2,7 @@
 
 use mc_ids::{KeyPeriod, KmsUri};
 use mc_xml::{Element, dom::parse_bool};
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use crate::date::format_date;
@@ -208,6 +209,13 @@ impl KmsCertificate {
         }
         Ok(())
     }
+}
+
+/// What operators compare before a certificate document is trusted: its SHA-256, as `sha256sum`
+/// prints it.
+#[must_use]
+pub fn fingerprint(document: &[u8]) -> String {
+    hex::encode(Sha256::digest(document))
 }
 
 fn is_point(octets: &[u8], length: usize) -> bool {

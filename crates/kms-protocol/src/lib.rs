@@ -15,7 +15,7 @@ mod request;
 mod resource;
 mod response;
 
-pub use certificate::{CertificateProblem, KmsCertificate, Role};
+pub use certificate::{CertificateProblem, KmsCertificate, Role, fingerprint};
 pub use date::{format_date, parse_date};
 pub use error::KmsDocumentError;
 pub use key_content::{KeyContent, KeyContentError, TransportKey, TrkWrap};

@@ -12,6 +12,7 @@ pub mod db;
 pub mod health;
 pub mod http;
 pub mod logging;
+pub mod operator;
 mod rng;
 #[cfg(feature = "sealing")]
 pub mod sealing;

@@ -29,7 +29,7 @@
 
 use std::path::PathBuf;
 
-use mc_ids::{KmsUri, McServiceId};
+use mc_ids::{IdentityPattern, KmsUri, McServiceId, is_in_domain};
 use mc_runtime::auth::VerifierConfig;
 use mc_runtime::http::{ClientConfig, ServerConfig};
 use mc_runtime::logging::LogConfig;
@@ -45,8 +45,7 @@ pub struct Config {
     /// `KmsId` of responses (default `1`).
     #[serde(default = "default_kms_id")]
     pub kms_id: String,
-    /// Domains whose identities belong to this KMS (default none).
-    #[serde(default)]
+    /// Domains whose identities belong to this KMS, at least one; others get no keys here.
     pub domains: Vec<String>,
     /// Whether this domain is behind a security gateway (Annex L, default false).
     #[serde(default)]
@@ -72,9 +71,12 @@ pub struct Config {
     /// Identities issued in addition to those of a token (MDSI, GMS, users of a gateway).
     #[serde(default)]
     pub bound_identities: Vec<BoundIdentities>,
-    /// Files with `KmsCertificate` documents of other domains, read at start (default none).
+    /// Peers that may have keys of users behind them, who are made when asked for (default none).
     #[serde(default)]
-    pub external_certificates: Vec<PathBuf>,
+    pub provisioners: Vec<Provisioner>,
+    /// File with the operator's token, created when absent (default none: no operator's resources).
+    #[serde(default)]
+    pub operator_token_file: Option<PathBuf>,
     /// Log settings.
     #[serde(default)]
     pub log: LogConfig,
@@ -169,4 +171,52 @@ pub struct BoundIdentities {
     pub mcptt_id: McServiceId,
     /// Further identities the user gets keys for.
     pub identities: Vec<String>,
+}
+
+/// A peer, such as a security gateway, that stands for users of its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provisioner {
+    /// The peer, as named by the token.
+    pub mcptt_id: McServiceId,
+    /// The users: identities, or patterns such as `sip:unit-*@segy.example`.
+    pub identities: Vec<IdentityPattern>,
+    /// Most users it may have (default 10000).
+    #[serde(default = "default_max_users")]
+    pub max_users: u32,
+}
+
+fn default_max_users() -> u32 {
+    10_000
+}
+
+/// What is wrong with a configuration whose syntax is right.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// No domain, so no identity would get keys.
+    #[error("domains must name at least one domain (TS 33.180 5.2.7)")]
+    NoDomain,
+    /// An identity to be issued is of another domain.
+    #[error("{0} is of none of the domains of this KMS (TS 33.180 5.2.7)")]
+    ForeignDomain(String),
+}
+
+impl Config {
+    /// Checks what types cannot express.
+    ///
+    /// # Errors
+    /// [`ContentError`] naming the entry.
+    pub fn check(&self) -> Result<(), ContentError> {
+        if self.domains.is_empty() {
+            return Err(ContentError::NoDomain);
+        }
+        let bound = self.bound_identities.iter().flat_map(|b| &b.identities);
+        let patterns = self.provisioners.iter().flat_map(|p| &p.identities);
+        let mut all = bound.cloned().chain(patterns.map(ToString::to_string));
+        let foreign = |id: &String| !self.domains.iter().any(|d| is_in_domain(id, d));
+        match all.find(foreign) {
+            Some(identity) => Err(ContentError::ForeignDomain(identity)),
+            None => Ok(()),
+        }
+    }
 }

@@ -18,6 +18,15 @@ pub enum Refusal {
     /// Keys asked for an identity of somebody else.
     #[error("no keys for an identity of another user")]
     ForeignIdentity,
+    /// An identity that another KMS answers for.
+    #[error("the identity is of no domain of this KMS")]
+    ForeignDomain,
+    /// A user whose keys were taken out of use.
+    #[error("the user is revoked")]
+    Revoked,
+    /// More users than the gateway may have.
+    #[error("the gateway has as many users as it may")]
+    TooManyUsers,
     /// A request meant for another KMS.
     #[error("KmsUri names another KMS")]
     OtherKms,
@@ -41,6 +50,12 @@ pub enum Refusal {
     Internal(#[from] anyhow::Error),
 }
 
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
 impl Refusal {
     /// The HTTP status, which is also the number in the `KmsError`.
     #[must_use]
@@ -50,7 +65,11 @@ impl Refusal {
                 StatusCode::BAD_REQUEST
             }
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ForeignUser | Self::ForeignIdentity => StatusCode::FORBIDDEN,
+            Self::ForeignUser
+            | Self::ForeignIdentity
+            | Self::ForeignDomain
+            | Self::Revoked
+            | Self::TooManyUsers => StatusCode::FORBIDDEN,
             Self::NoSuchPeriod | Self::UnknownKms | Self::UnknownResource => StatusCode::NOT_FOUND,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

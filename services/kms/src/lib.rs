@@ -2,15 +2,18 @@
 //!
 //! Certificates, key sets and the certificates of other domains over HTTPS, to whom an access token
 //! entitles. The master secrets KSAK and z are made at the first start and kept sealed. The token,
-//! never the XML, decides whose keys are issued.
+//! never the XML, decides whose keys are issued, and never those of another KMS's domain. The KMS of a
+//! gateway's domain is the same library under another configuration (Annex L).
 
 pub mod config;
 pub mod error;
 pub mod issue;
 pub mod master;
+pub mod partners;
 pub mod routes;
 pub mod state;
 pub mod store;
+pub mod users;
 
 use mc_runtime::service::Context;
 use mc_runtime::trace::Tracer;

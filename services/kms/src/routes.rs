@@ -3,6 +3,7 @@
 //! All resources share one path prefix and one request document, so there is one route: token,
 //! body, fields, resource, answer.
 
+mod admin;
 mod answer;
 mod check;
 
@@ -23,13 +24,16 @@ use crate::error::Refusal;
 use crate::state::Kms;
 use crate::store::AuditEntry;
 
-/// All resources of D.2, and `/health`.
+/// All resources of D.2, those of the operator, and `/health`.
 pub fn router(kms: Kms) -> Router {
     let health = kms.health().router();
+    let admin = kms.operator().cloned();
+    let admin = admin.map_or_else(Router::new, |operator| admin::router(kms.clone(), operator));
     Router::new()
         .route(&format!("{ROOT}/{{*resource}}"), any(serve))
         .with_state(kms)
         .merge(health)
+        .merge(admin)
 }
 
 /// One request with what identifies it in logs.

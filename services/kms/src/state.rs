@@ -1,27 +1,51 @@
 //! What the handlers share: configuration, master secrets, store, and the issuing of key sets.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use kms_protocol::{CertCache, KeySet, KmsCertificate, Role, UserIdEncoding};
+use kms_protocol::{CertCache, KeySet, KmsCertificate, Role, UserIdEncoding, fingerprint};
 use mc_ids::KeyPeriod;
 use mc_ids::annex_f::Uid;
 use mc_runtime::auth::{TokenVerifier, VerifiedToken};
 use mc_runtime::clock::SharedClock;
 use mc_runtime::health::Health;
+use mc_runtime::operator::OperatorToken;
 use mc_runtime::sealing::SealingKey;
 use mc_runtime::service::Context;
 use mc_runtime::trace::Tracer;
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, RepeatedRequest, UserIdForm};
+use crate::error::Refusal;
 use crate::issue::Issue;
 use crate::master::{IssuedKeys, Master};
-use crate::store::{AuditEntry, MasterRow, Store};
+use crate::partners::{Import, PartnerRefused};
+use crate::store::{AuditEntry, MasterRow, Store, StoredPartner};
+
+/// A partner domain, as it was taken over.
+#[derive(Clone, Debug)]
+pub struct Partner {
+    /// Its certificate, bound to its domains.
+    pub certificate: KmsCertificate,
+    /// SHA-256 of the document the operator handed over.
+    pub fingerprint: String,
+    /// When that was, milliseconds since 1970.
+    pub imported_ms: i64,
+}
+
+/// Why a partner's certificate was not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// It is not acceptable.
+    #[error(transparent)]
+    Refused(#[from] PartnerRefused),
+    /// Something failed here.
+    #[error(transparent)]
+    Store(#[from] anyhow::Error),
+}
 
 const SEAL_KSAK: &str = "kms master ksak";
 const SEAL_Z: &str = "kms master z";
@@ -45,16 +69,18 @@ struct Inner {
     master: Arc<Master>,
     certificate: KmsCertificate,
     verifier: TokenVerifier,
+    operator: Option<OperatorToken>,
+    importing: Mutex<()>,
     computing: Semaphore,
 }
 
 impl Kms {
-    /// Opens the store, makes or reads the master secrets, checks them, reads external
-    /// certificates.
+    /// Opens the store, makes or reads the master secrets, and checks them.
     ///
     /// # Errors
     /// Whatever is wrong with configuration, store or keys.
     pub async fn open(config: Config, context: &Context, tracer: Tracer) -> anyhow::Result<Self> {
+        config.check()?;
         let mut rng = mc_runtime::rng();
         let seal = SealingKey::load("KMS_SEALING_KEY", &config.sealing_key_file, &mut rng)?;
         let periods = &config.key_period;
@@ -65,9 +91,9 @@ impl Kms {
         let checked = master.clone();
         tokio::task::spawn_blocking(move || self_test(&checked)).await??;
         let certificate = certificate(&config, period, &master, &row)?;
-        for file in &config.external_certificates {
-            import_certificate(&store, file).await?;
-        }
+        let operator = config.operator_token_file.as_deref();
+        let operator = operator.map(|file| OperatorToken::load(file, &mut rng));
+        let operator = operator.transpose()?;
         let http = mc_runtime::http::client(&config.client)?;
         let verifier = TokenVerifier::new(config.tokens.clone(), http, context.clock.clone());
         Ok(Self(Arc::new(Inner {
@@ -81,6 +107,8 @@ impl Kms {
             master,
             certificate,
             verifier,
+            operator,
+            importing: Mutex::new(()),
             computing: Semaphore::new(PARALLEL_ISSUES),
         })))
     }
@@ -101,6 +129,18 @@ impl Kms {
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         OffsetDateTime::UNIX_EPOCH + self.0.clock.unix()
+    }
+
+    /// Now in milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.0.clock.unix_ms()
+    }
+
+    /// The operator's token, if the configuration asks for one.
+    #[must_use]
+    pub fn operator(&self) -> Option<&OperatorToken> {
+        self.0.operator.as_ref()
     }
 
     /// Own health.
@@ -133,6 +173,14 @@ impl Kms {
         &self.0.certificate
     }
 
+    /// Own certificate as partners import it: the same octets at every call.
+    #[must_use]
+    pub fn certificate_document(&self) -> String {
+        let mut certificate = self.0.certificate.clone();
+        certificate.role = Some(Role::External);
+        certificate.to_element().to_document()
+    }
+
     /// Checker of access tokens.
     #[must_use]
     pub fn verifier(&self) -> &TokenVerifier {
@@ -152,8 +200,10 @@ impl Kms {
     /// The key set of one identity and period, made when it is asked for the first time.
     ///
     /// # Errors
-    /// The store's or the computation's.
-    pub async fn key_set(&self, user_uri: &str, number: u64) -> anyhow::Result<KeySet> {
+    /// [`Refusal`] for an identity of another domain or a revoked one; the store's or the
+    /// computation's.
+    pub async fn key_set(&self, user_uri: &str, number: u64) -> Result<KeySet, Refusal> {
+        self.admit(user_uri).await?;
         let inner = &*self.0;
         let issue = Issue {
             kms_uri: &inner.config.kms_uri,
@@ -163,6 +213,8 @@ impl Kms {
             number,
         };
         let keys = self.keys(&issue).await?;
+        // Whoever was revoked while the keys were computed does not get them either.
+        self.admit(user_uri).await?;
         let encoding = match inner.config.profile.user_id {
             UserIdForm::Base64 => UserIdEncoding::Base64,
             UserIdForm::Hex => UserIdEncoding::Hex,
@@ -213,18 +265,85 @@ impl Kms {
     /// # Errors
     /// The store's.
     pub async fn cert_cache(&self, held: Option<u64>) -> anyhow::Result<CertCache> {
-        let (version, documents) = self.0.store.external_certificates().await?;
+        let (version, stored) = self.0.store.external_certificates().await?;
         let version = u64::try_from(version)?;
         let certificates = if held == Some(version) {
             Vec::new()
         } else {
-            let read = |text: &String| KmsCertificate::parse(text.as_bytes());
-            documents.iter().map(read).collect::<Result<_, _>>()?
+            let read = |one: &StoredPartner| KmsCertificate::parse(one.document.as_bytes());
+            stored.iter().map(read).collect::<Result<_, _>>()?
         };
         Ok(CertCache {
             cache_num: Some(version),
             certificates,
         })
+    }
+
+    /// The partner domains, revoked ones included.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn partners(&self) -> Result<Vec<Partner>, Refusal> {
+        let (_, stored) = self.0.store.external_certificates().await?;
+        let read = |one: StoredPartner| -> anyhow::Result<Partner> {
+            Ok(Partner {
+                certificate: KmsCertificate::parse(one.document.as_bytes())?,
+                fingerprint: one.fingerprint,
+                imported_ms: one.imported_ms,
+            })
+        };
+        Ok(stored.into_iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Takes over the certificate of a partner domain; clients get it with their next look at the
+    /// cache.
+    ///
+    /// # Errors
+    /// [`ImportError`]; nothing changed then.
+    //= TS 33.180 L.3.2
+    pub async fn import_partner(&self, import: &Import<'_>) -> Result<KmsCertificate, ImportError> {
+        // One at a time: the next one is compared with this one's domains.
+        let _importing = self.0.importing.lock().await;
+        let known = self.partners().await.map_err(anyhow::Error::from)?;
+        let known: Vec<_> = known.into_iter().map(|p| p.certificate).collect();
+        let certificate = import.check(&self.0.config, &known, self.now())?;
+        self.keep_partner(&certificate, fingerprint(import.document))
+            .await?;
+        tracing::warn!(kms_uri = %certificate.kms_uri, "partner domain trusted");
+        Ok(certificate)
+    }
+
+    /// Ends the trust in a partner domain; whether there was one. Clients get its certificate marked
+    /// as revoked.
+    ///
+    /// # Errors
+    /// The store's.
+    //= TS 33.180 D.3.2.2
+    pub async fn revoke_partner(&self, kms_uri: &str) -> Result<bool, Refusal> {
+        let _importing = self.0.importing.lock().await;
+        let mut all = self.partners().await?.into_iter();
+        let Some(mut partner) = all.find(|p| p.certificate.kms_uri.as_str() == kms_uri) else {
+            return Ok(false);
+        };
+        partner.certificate.revoked = true;
+        self.keep_partner(&partner.certificate, partner.fingerprint)
+            .await?;
+        tracing::warn!(kms_uri, "partner domain no longer trusted");
+        Ok(true)
+    }
+
+    async fn keep_partner(
+        &self,
+        certificate: &KmsCertificate,
+        fingerprint: String,
+    ) -> anyhow::Result<()> {
+        let stored = StoredPartner {
+            document: certificate.to_element().to_document(),
+            fingerprint,
+            imported_ms: self.now_ms(),
+        };
+        let (store, kms_uri) = (&self.0.store, certificate.kms_uri.as_str());
+        Ok(store.put_external_certificate(kms_uri, &stored).await?)
     }
 
     /// Writes to log and audit table; a failing table is reported but does not stop the service.
@@ -319,17 +438,4 @@ fn certificate(
         parameter_set: Some(1),
         domains: config.domains.clone(),
     })
-}
-
-/// Keeps a certificate as `Role="External"`, whatever the file says.
-async fn import_certificate(store: &Store, file: &Path) -> anyhow::Result<()> {
-    let name = || file.display().to_string();
-    let text = tokio::fs::read(file).await.with_context(name)?;
-    let mut certificate = KmsCertificate::parse(&text).with_context(name)?;
-    certificate.role = Some(Role::External);
-    let document = certificate.to_element().to_document();
-    store
-        .put_external_certificate(certificate.kms_uri.as_str(), &document)
-        .await?;
-    Ok(())
 }

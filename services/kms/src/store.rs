@@ -24,6 +24,30 @@ pub struct MasterRow {
     pub valid_to_ms: i64,
 }
 
+/// A certificate of another domain, as clients get it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPartner {
+    /// The `KmsCertificate` document.
+    pub document: String,
+    /// SHA-256 of the document the operator handed over.
+    pub fingerprint: String,
+    /// When that was, milliseconds since 1970.
+    pub imported_ms: i64,
+}
+
+/// A user that was made on demand or revoked; users known by their token only are not stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The identity.
+    pub user_uri: String,
+    /// When it was made, milliseconds since 1970.
+    pub created_ms: i64,
+    /// For whom: the MCPTT ID of a gateway, `operator`, or `-`.
+    pub created_by: String,
+    /// When it was revoked, milliseconds since 1970.
+    pub revoked_ms: Option<i64>,
+}
+
 /// One line of the audit log.
 #[derive(Clone, Debug)]
 pub struct AuditEntry<'a> {
@@ -143,22 +167,25 @@ impl Store {
             .try_get("n")
     }
 
-    /// Documents of the external certificates and the version of that set.
+    /// The external certificates and the version of that set.
     ///
     /// # Errors
     /// The database's.
-    pub async fn external_certificates(&self) -> sqlx::Result<(i64, Vec<String>)> {
-        let rows =
-            sqlx::query("SELECT document, cache_num FROM external_certificate ORDER BY kms_uri")
-                .fetch_all(&self.pool)
-                .await?;
-        let mut documents = Vec::with_capacity(rows.len());
+    pub async fn external_certificates(&self) -> sqlx::Result<(i64, Vec<StoredPartner>)> {
+        let sql = "SELECT document, cache_num, fingerprint, imported_ms
+                   FROM external_certificate ORDER BY kms_uri";
+        let rows = sqlx::query(sql).fetch_all(&self.pool).await?;
+        let mut partners = Vec::with_capacity(rows.len());
         let mut version = 0;
         for row in rows {
-            documents.push(row.try_get("document")?);
+            partners.push(StoredPartner {
+                document: row.try_get("document")?,
+                fingerprint: row.try_get("fingerprint")?,
+                imported_ms: row.try_get("imported_ms")?,
+            });
             version = version.max(row.try_get("cache_num")?);
         }
-        Ok((version, documents))
+        Ok((version, partners))
     }
 
     /// Keeps the certificate of another KMS; a changed one gives the set a new version.
@@ -168,19 +195,127 @@ impl Store {
     pub async fn put_external_certificate(
         &self,
         kms_uri: &str,
-        document: &str,
+        partner: &StoredPartner,
     ) -> sqlx::Result<()> {
         sqlx::query(
-            "INSERT INTO external_certificate (kms_uri, document, cache_num)
-             SELECT $1, $2, COALESCE(MAX(cache_num), 0) + 1 FROM external_certificate WHERE 1 = 1
+            "INSERT INTO external_certificate
+             (kms_uri, document, cache_num, fingerprint, imported_ms)
+             SELECT $1, $2, COALESCE(MAX(cache_num), 0) + 1, $3, $4
+             FROM external_certificate WHERE 1 = 1
              ON CONFLICT (kms_uri) DO UPDATE
-             SET document = excluded.document, cache_num = excluded.cache_num
+             SET document = excluded.document, cache_num = excluded.cache_num,
+             fingerprint = excluded.fingerprint, imported_ms = excluded.imported_ms
              WHERE external_certificate.document <> excluded.document",
         )
         .bind(kms_uri.to_owned())
-        .bind(document.to_owned())
+        .bind(partner.document.clone())
+        .bind(partner.fingerprint.clone())
+        .bind(partner.imported_ms)
         .execute(&self.pool)
         .await?;
+        Ok(())
+    }
+
+    /// One user that was made on demand or revoked.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn user(&self, user_uri: &str) -> sqlx::Result<Option<User>> {
+        sqlx::query("SELECT * FROM users WHERE user_uri = $1")
+            .bind(user_uri.to_owned())
+            .fetch_optional(&self.pool)
+            .await?
+            .map(|row| user(&row))
+            .transpose()
+    }
+
+    /// All users that were made on demand or revoked.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn users(&self) -> sqlx::Result<Vec<User>> {
+        sqlx::query("SELECT * FROM users ORDER BY user_uri")
+            .fetch_all(&self.pool)
+            .await?
+            .iter()
+            .map(user)
+            .collect()
+    }
+
+    /// How many users somebody made.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn user_count(&self, created_by: &str) -> sqlx::Result<i64> {
+        sqlx::query("SELECT COUNT(*) AS n FROM users WHERE created_by = $1")
+            .bind(created_by.to_owned())
+            .fetch_one(&self.pool)
+            .await?
+            .try_get("n")
+    }
+
+    /// Keeps a new user; whether there was none of that identity.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn put_user(
+        &self,
+        user_uri: &str,
+        created_by: &str,
+        now_ms: i64,
+    ) -> sqlx::Result<bool> {
+        let done = sqlx::query(
+            "INSERT INTO users (user_uri, created_ms, created_by) VALUES ($1, $2, $3)
+             ON CONFLICT (user_uri) DO NOTHING",
+        )
+        .bind(user_uri.to_owned())
+        .bind(now_ms)
+        .bind(created_by.to_owned())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Whether a user gets no keys any more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_revoked(&self, user_uri: &str) -> sqlx::Result<bool> {
+        let user = self.user(user_uri).await?;
+        Ok(user.is_some_and(|user| user.revoked_ms.is_some()))
+    }
+
+    /// Marks a user as revoked and forgets the keys that were issued.
+    ///
+    /// # Errors
+    /// The database's; nothing changed then.
+    pub async fn revoke_user(&self, user_uri: &str, now_ms: i64) -> sqlx::Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(
+            "INSERT INTO users (user_uri, created_ms, created_by, revoked_ms)
+             VALUES ($1, $2, '-', $2)
+             ON CONFLICT (user_uri) DO UPDATE SET revoked_ms = excluded.revoked_ms",
+        )
+        .bind(user_uri.to_owned())
+        .bind(now_ms)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("DELETE FROM issued WHERE user_uri = $1")
+            .bind(user_uri.to_owned())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    /// Takes a revocation back.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reinstate_user(&self, user_uri: &str) -> sqlx::Result<()> {
+        sqlx::query("UPDATE users SET revoked_ms = NULL WHERE user_uri = $1")
+            .bind(user_uri.to_owned())
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -215,4 +350,13 @@ impl Store {
             .map(|row| Ok((row.try_get("action")?, row.try_get("outcome")?)))
             .collect()
     }
+}
+
+fn user(row: &sqlx::any::AnyRow) -> sqlx::Result<User> {
+    Ok(User {
+        user_uri: row.try_get("user_uri")?,
+        created_ms: row.try_get("created_ms")?,
+        created_by: row.try_get("created_by")?,
+        revoked_ms: row.try_get("revoked_ms")?,
+    })
 }

@@ -1,3 +1,4 @@
+mod domains;
 mod provisioning;
 mod refusals;
 mod requests;
@@ -18,13 +19,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
-use crate::config::{BoundIdentities, Config};
+use crate::config::{BoundIdentities, Config, Provisioner};
 use crate::state::Kms;
 
 const ISSUER: &str = "https://idms.mc.example";
 /// 2026-11-24, in the middle of a default key period.
 const NOW: u64 = 1_795_500_000;
 const ALICE: &str = "sip:alice@mc.example";
+const SEGY: &str = "sip:segy@mc.example";
 
 /// A KMS, an issuer's key set and a clock that stands still.
 struct Lab {
@@ -86,7 +88,12 @@ impl Lab {
                 mcptt_id: McServiceId::new("sip:mcptt@mc.example").unwrap(),
                 identities: vec!["mdsi.mc.example".to_owned()],
             }],
-            external_certificates: Vec::new(),
+            provisioners: vec![Provisioner {
+                mcptt_id: McServiceId::new(SEGY).unwrap(),
+                identities: vec!["sip:unit-*@mc.example".parse().unwrap()],
+                max_users: 2,
+            }],
+            operator_token_file: Some(path("operator-token")),
             log: mc_runtime::logging::LogConfig::default(),
             trace: mc_runtime::trace::TraceConfig::default(),
         }
@@ -178,7 +185,7 @@ impl Server<'_> {
         KmsRequest {
             id: None,
             user_uri: user.to_owned(),
-            kms_uri: "kms.mc.example".to_owned(),
+            kms_uri: self.kms.config().kms_uri.as_str().to_owned(),
             time: OffsetDateTime::UNIX_EPOCH + Duration::from_secs(self.lab.clock.unix_s()),
             client_id: None,
             device_id: None,

@@ -41,12 +41,14 @@ impl Call {
                 authority: authority.filter(|_| config.profile.check_request_host),
             },
         )?;
+        self.kms.admit(&request.user_uri).await?;
         let message = match &resource {
             //= TS 33.180 D.2.3
             Resource::Init => Some(self.init()),
             //= TS 33.180 D.2.4
             Resource::KeyProv { user, time } => {
-                Some(self.key_prov(identities, user.as_deref(), *time).await?)
+                let wanted = self.wanted(token, identities, user.as_deref()).await?;
+                Some(self.key_prov(wanted, *time).await?)
             }
             //= TS 33.180 D.2.5
             Resource::CertCache { held } => {
@@ -66,17 +68,38 @@ impl Call {
         KmsMessage::Init(Box::new(KmsInit { certificate }))
     }
 
+    /// The identities whose keys are asked for: all of the requester's that may have any, or the
+    /// one that is named.
+    async fn wanted(
+        &self,
+        token: &VerifiedToken,
+        identities: BTreeSet<String>,
+        named: Option<&str>,
+    ) -> Result<BTreeSet<String>, Refusal> {
+        if let Some(named) = named {
+            if !identities.contains(named) {
+                self.kms.create_for(token, named).await?;
+            }
+            return Ok(BTreeSet::from([named.to_owned()]));
+        }
+        let mut admitted = BTreeSet::new();
+        for identity in identities {
+            match self.kms.admit(&identity).await {
+                Ok(()) => {
+                    admitted.insert(identity);
+                }
+                Err(refusal @ Refusal::Internal(_)) => return Err(refusal),
+                Err(refusal) => tracing::info!(%refusal, "identity left out"),
+            }
+        }
+        Ok(admitted)
+    }
+
     async fn key_prov(
         &self,
-        identities: BTreeSet<String>,
-        user: Option<&str>,
+        wanted: BTreeSet<String>,
         time: Option<NtpTime>,
     ) -> Result<KmsMessage, Refusal> {
-        let wanted = match user {
-            None => identities,
-            Some(user) if identities.contains(user) => BTreeSet::from([user.to_owned()]),
-            Some(_) => return Err(Refusal::ForeignIdentity),
-        };
         let (period, now) = (self.kms.period(), self.kms.clock().ntp());
         let periods = match time {
             None => current_periods(period, now),
