@@ -2,9 +2,10 @@
 //!
 //! [`Login`] knows a provider and an account; [`Login::log_in`] runs the authorization code flow
 //! without a browser and returns a [`Session`]. [`TokenSource`] keeps a session and hands out
-//! access tokens narrowed to one service, refreshed before they expire.
+//! access tokens narrowed to one service, or of a partner domain, refreshed before they expire.
 
 mod error;
+mod exchange;
 mod html_form;
 mod source;
 
@@ -30,6 +31,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 pub use error::LoginError;
+pub use exchange::PartnerConfig;
 pub use source::TokenSource;
 
 use crate::login::html_form::LoginForm;

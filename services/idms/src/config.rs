@@ -22,14 +22,23 @@
 //!     username = "alice"
 //!     password = "alice-password"
 //!     mcptt_id = "sip:alice@mc.example"
+//!
+//!     [[partners]]
+//!     issuer = "https://localhost:8451"
+//!     token_endpoint = "https://localhost:8451/idms/token"
+//!     jwks_file = "/etc/mcbox/segy.example.jwks.json"
+//!     may_assert = ["sip:segy@segy.example", "sip:unit-*@segy.example"]
+//!     scopes = ["3gpp:mc:ptt_group_management_service"]
 //! "#;
 //! let path = std::path::Path::new("idms.toml");
 //! let config: idms::config::Config = mc_runtime::config::parse(text, path, "IDMS", []).unwrap();
 //! assert_eq!(config.lifetimes.code_s, 60);
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use mc_ids::{IdentityPattern, McServiceId};
 use mc_runtime::config::Secret;
 use mc_runtime::http::ServerConfig;
 use mc_runtime::logging::LogConfig;
@@ -75,6 +84,12 @@ pub struct Config {
     /// Accounts made at start.
     #[serde(default)]
     pub users: Vec<UserSeed>,
+    /// Identity management servers of other domains (default none).
+    #[serde(default)]
+    pub partners: Vec<Partner>,
+    /// File with the operator's token, created when absent (default none: no operator's resources).
+    #[serde(default)]
+    pub operator_token_file: Option<PathBuf>,
 }
 
 impl mc_runtime::service::ServiceConfig for Config {
@@ -95,6 +110,10 @@ pub struct Lifetimes {
     pub refresh_token_s: u32,
     /// Login page left open (default 600).
     pub login_page_s: u32,
+    /// Security token for a partner domain (default 600).
+    pub security_token_s: u32,
+    /// Longest validity of a partner's security token that is accepted (default 600).
+    pub accepted_security_token_s: u32,
 }
 
 impl Default for Lifetimes {
@@ -104,6 +123,8 @@ impl Default for Lifetimes {
             access_token_s: 900,
             refresh_token_s: 86_400,
             login_page_s: 600,
+            security_token_s: 600,
+            accepted_security_token_s: 600,
         }
     }
 }
@@ -212,6 +233,30 @@ fn ptt_scopes() -> Vec<String> {
         .collect()
 }
 
+/// The identity management server of another domain (TS 33.180 5.1.4, B.6 to B.9).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partner {
+    /// The exact `iss` of its security tokens.
+    pub issuer: String,
+    /// Its token endpoint: the `resource` our users name to get a security token for it.
+    pub token_endpoint: String,
+    /// File with its public keys, a JWK set that the operator puts there; read whenever one of its
+    /// tokens comes (default none: none of its tokens is accepted).
+    #[serde(default)]
+    pub jwks_file: Option<PathBuf>,
+    /// The identities it may assert here (default none).
+    #[serde(default)]
+    pub may_assert: Vec<IdentityPattern>,
+    /// Scopes its users may have here (default none).
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// MC service IDs here of users that have another one than at home, by the one at home (default
+    /// none: the same).
+    #[serde(default)]
+    pub assigned: BTreeMap<String, McServiceId>,
+}
+
 /// The content of a seed file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -281,7 +326,7 @@ fn check_client(client: &Client) -> Result<(), ContentError> {
     }
 }
 
-fn check_user(user: &UserSeed) -> Result<(), ContentError> {
+pub(crate) fn check_user(user: &UserSeed) -> Result<(), ContentError> {
     match (&user.password, &user.password_hash) {
         (Some(_), None) => Ok(()),
         (None, Some(hash)) if crate::password::is_argon2id(hash) => Ok(()),

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::form::FormError;
+use crate::security_token::AssertionError;
 
 /// An error of the token or userinfo endpoint.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,12 @@ pub enum Error {
     /// The scope goes beyond the original grant (RFC 6749 6).
     #[error("invalid_scope: {0}")]
     InvalidScope(&'static str),
+    /// A `resource` that is no partner (RFC 8693 2.2.2).
+    #[error("invalid_target: {0}")]
+    InvalidTarget(&'static str),
+    /// A partner's security token that does not hold (RFC 7523 3.1).
+    #[error("invalid_grant: {0}")]
+    Assertion(#[from] AssertionError),
     /// A grant type this server does not know (RFC 6749 5.2).
     #[error("unsupported_grant_type")]
     UnsupportedGrantType,
@@ -54,7 +61,8 @@ impl Error {
         match self {
             Self::InvalidRequest(_) => "invalid_request",
             Self::InvalidClient(_) => "invalid_client",
-            Self::InvalidGrant(_) => "invalid_grant",
+            Self::InvalidGrant(_) | Self::Assertion(_) => "invalid_grant",
+            Self::InvalidTarget(_) => "invalid_target",
             Self::InvalidScope(_) => "invalid_scope",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidToken => "invalid_token",
@@ -66,6 +74,8 @@ impl Error {
         match self {
             Self::InvalidRequest(_)
             | Self::InvalidGrant(_)
+            | Self::Assertion(_)
+            | Self::InvalidTarget(_)
             | Self::InvalidScope(_)
             | Self::UnsupportedGrantType => StatusCode::BAD_REQUEST,
             Self::InvalidClient(_) | Self::InvalidToken => StatusCode::UNAUTHORIZED,
@@ -79,6 +89,8 @@ impl Error {
             Self::InvalidToken => Some(HeaderValue::from_static("Bearer error=\"invalid_token\"")),
             Self::InvalidRequest(_)
             | Self::InvalidGrant(_)
+            | Self::Assertion(_)
+            | Self::InvalidTarget(_)
             | Self::InvalidScope(_)
             | Self::UnsupportedGrantType
             | Self::Store(_)
@@ -90,10 +102,14 @@ impl Error {
     fn description(&self) -> String {
         match self {
             Self::InvalidRequest(text) => text.clone(),
-            Self::InvalidClient(text) | Self::InvalidGrant(text) | Self::InvalidScope(text) => {
-                (*text).to_owned()
+            Self::InvalidClient(text)
+            | Self::InvalidGrant(text)
+            | Self::InvalidTarget(text)
+            | Self::InvalidScope(text) => (*text).to_owned(),
+            Self::Assertion(error) => error.to_string(),
+            Self::UnsupportedGrantType => {
+                "authorization_code, refresh_token, token-exchange or jwt-bearer".to_owned()
             }
-            Self::UnsupportedGrantType => "authorization_code or refresh_token".to_owned(),
             Self::InvalidToken => "the access token is not valid here".to_owned(),
             Self::Store(_) | Self::Local(_) => "the server failed".to_owned(),
         }

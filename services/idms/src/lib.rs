@@ -2,8 +2,8 @@
 //! Annex B (TS 24.482).
 //!
 //! Authorization code flow with PKCE S256 only, ES256 tokens with MC service IDs and scopes,
-//! refresh with rotation. The pure rules are in [`authorization`], [`pkce`], [`scopes`] and
-//! [`tokens`]; everything kept is in [`store`].
+//! refresh with rotation, security tokens for and from partner domains. The pure rules are in [`authorization`], [`pkce`], [`scopes`],
+//! [`security_token`] and [`tokens`]; everything kept is in [`store`].
 
 pub mod authorization;
 pub mod config;
@@ -14,6 +14,7 @@ pub mod password;
 pub mod pkce;
 pub mod routes;
 pub mod scopes;
+pub mod security_token;
 pub mod signing_key;
 pub mod state;
 pub mod store;

@@ -1,6 +1,8 @@
 //! The URL table of the IdMS, and the headers every answer carries.
 
+mod admin;
 mod authorize;
+mod exchange;
 mod metadata;
 mod token;
 mod userinfo;
@@ -30,6 +32,10 @@ pub const DISCOVERY: &str = "/.well-known/openid-configuration";
 /// All endpoints.
 pub fn router(idms: Idms) -> Router {
     let health = idms.health.router();
+    let admin = idms.operator.clone();
+    let admin = admin.map_or_else(Router::new, |operator| {
+        admin::router(idms.clone(), operator)
+    });
     Router::new()
         .route(AUTHORIZE, get(authorize::by_query).post(authorize::by_form))
         .route(LOGIN, post(authorize::login))
@@ -38,6 +44,7 @@ pub fn router(idms: Idms) -> Router {
         .route(JWKS, get(metadata::jwks))
         .route(DISCOVERY, get(metadata::discovery))
         .with_state(idms)
+        .merge(admin)
         .layer(from_fn(security_headers))
         .merge(health)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mc_runtime::operator::OperatorToken;
 use mc_runtime::sealing::SealingKey;
 use mc_runtime::{Health, SharedClock};
 use rand_core::Rng as _;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::config::{Client, Config, Seeds, UserSeed};
+use crate::error::Error;
 use crate::password::Passwords;
 use crate::scopes::Scopes;
 use crate::signing_key::SigningKey;
@@ -37,6 +39,8 @@ pub struct Parts {
     pub signing_key: SigningKey,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// The operator's token, if the configuration asks for one.
+    pub operator: Option<OperatorToken>,
     /// Issuer, lifetimes, audiences.
     pub policy: TokenPolicy,
     /// Wall-clock time.
@@ -76,6 +80,9 @@ impl Idms {
             &mut mc_runtime::rng(),
         )?;
         let signing_key = open_signing_key(&store, &sealing_key, clock.unix_ms()).await?;
+        let operator = config.operator_token_file.as_deref();
+        let operator = operator.map(|file| OperatorToken::load(file, &mut mc_runtime::rng()));
+        let operator = operator.transpose()?;
         let passwords =
             Passwords::new(usize::try_from(config.login.parallel).unwrap_or(usize::MAX))?;
         for seed in &config.users {
@@ -106,6 +113,7 @@ impl Idms {
             sealing_key,
             signing_key,
             passwords,
+            operator,
             policy,
             clock,
             health,
@@ -125,6 +133,25 @@ impl Idms {
             .clients
             .iter()
             .find(|client| client.client_id == client_id)
+    }
+
+    /// Makes an account, or updates all but the password of the one with that name.
+    ///
+    /// # Errors
+    /// The store's, or a password that cannot be hashed.
+    pub async fn plant_user(&self, seed: &UserSeed) -> anyhow::Result<()> {
+        plant_user(&self.store, &self.passwords, seed).await
+    }
+
+    /// Refuses an MC service ID that gets no token any more.
+    ///
+    /// # Errors
+    /// [`Error::InvalidGrant`], or the store's.
+    pub async fn refuse_revoked(&self, mcptt_id: &str) -> Result<(), Error> {
+        match self.store.is_revoked(mcptt_id).await? {
+            true => Err(Error::InvalidGrant("the user is revoked")),
+            false => Ok(()),
+        }
     }
 
     /// Writes to the audit log; a failing log is reported but does not stop the service.

@@ -428,6 +428,87 @@ impl Store {
             .collect()
     }
 
+    /// Marks a security token of a partner as redeemed; whether it was not before.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn put_assertion(&self, id: &str, expires_ms: i64) -> sqlx::Result<bool> {
+        let done = sqlx::query(
+            "INSERT INTO assertions (id, expires_ms) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(id)
+        .bind(expires_ms)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Whether an account of another name has this MCPTT ID.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_taken(&self, mcptt_id: &str, username: &str) -> sqlx::Result<bool> {
+        let row = sqlx::query("SELECT sub FROM users WHERE mcptt_id = $1 AND username <> $2")
+            .bind(mcptt_id)
+            .bind(username)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// Keeps an MC service ID from getting tokens.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn revoke(&self, mcptt_id: &str, now_ms: i64) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO revocations (mcptt_id, revoked_ms) VALUES ($1, $2) \
+             ON CONFLICT (mcptt_id) DO NOTHING",
+        )
+        .bind(mcptt_id)
+        .bind(now_ms)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Takes a revocation back.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reinstate(&self, mcptt_id: &str) -> sqlx::Result<()> {
+        sqlx::query("DELETE FROM revocations WHERE mcptt_id = $1")
+            .bind(mcptt_id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether an MC service ID gets no tokens.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_revoked(&self, mcptt_id: &str) -> sqlx::Result<bool> {
+        let row = sqlx::query("SELECT mcptt_id FROM revocations WHERE mcptt_id = $1")
+            .bind(mcptt_id)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// All MC service IDs that get no tokens.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn revocations(&self) -> sqlx::Result<Vec<String>> {
+        sqlx::query("SELECT mcptt_id FROM revocations ORDER BY mcptt_id")
+            .fetch_all(&self.pool)
+            .await?
+            .iter()
+            .map(|row| row.try_get("mcptt_id"))
+            .collect()
+    }
+
     /// Forgets what ended before `before_ms`; codes and tokens stay until then so that a replay
     /// is still recognised.
     ///
@@ -438,6 +519,7 @@ impl Store {
             "DELETE FROM codes WHERE expires_ms < $1",
             "DELETE FROM refresh_tokens WHERE expires_ms < $1",
             "DELETE FROM grants WHERE expires_ms < $1",
+            "DELETE FROM assertions WHERE expires_ms < $1",
             "DELETE FROM login_attempts WHERE window_ends_ms < $1",
         ] {
             sqlx::query(statement)

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use mc_ids::McServiceId;
 use tokio::sync::Mutex;
 
-use crate::login::{AccessToken, Login, LoginError, Session};
+use crate::login::{AccessToken, Login, LoginError, PartnerConfig, Session};
 
 /// Seconds before its end at which a token is renewed.
 const RENEWAL_MARGIN_S: u64 = 60;
+/// Under which the token with all granted scopes is kept; no scope is empty.
+const ALL_SCOPES: &str = "";
 
 /// A log-in that lasts: hands out access tokens narrowed to one scope, renews them, and logs in
 /// again when the refresh token is refused. Cheap to clone; clones share the session.
@@ -49,35 +51,62 @@ impl TokenSource {
     /// [`LoginError`] when neither refresh nor a new log-in succeeds.
     pub async fn token(&self, scope: &str) -> Result<AccessToken, LoginError> {
         let mut inner = self.0.lock().await;
-        let soon = inner.login.clock.unix_s().saturating_add(RENEWAL_MARGIN_S);
-        if let Some(token) = inner
-            .by_scope
-            .get(scope)
-            .filter(|t| t.expires_unix_s > soon)
-        {
-            return Ok(token.clone());
+        if let Some(token) = inner.held(scope) {
+            return Ok(token);
         }
-        let Inner {
-            login,
-            session,
-            by_scope,
-        } = &mut *inner;
-        let renewed = match login.refresh(session, &[scope]).await {
+        let token = inner.renewed(&[scope]).await?;
+        inner.by_scope.insert(scope.to_owned(), token.clone());
+        Ok(token)
+    }
+
+    /// An access token of a partner domain, valid as long as [`Self::token`]'s.
+    ///
+    /// # Errors
+    /// [`LoginError`] of the own server or of the partner's.
+    //= TS 33.180 5.1.4
+    pub async fn partner_token(&self, partner: &PartnerConfig) -> Result<AccessToken, LoginError> {
+        let key = format!("{} {}", partner.token_endpoint, partner.scopes.join(" "));
+        let mut inner = self.0.lock().await;
+        if let Some(token) = inner.held(&key) {
+            return Ok(token);
+        }
+        let subject = match inner.held(ALL_SCOPES) {
+            Some(token) => token,
+            None => inner.renewed(&[]).await?,
+        };
+        inner
+            .by_scope
+            .insert(ALL_SCOPES.to_owned(), subject.clone());
+        let token = inner.login.exchange(&subject, partner).await?;
+        inner.by_scope.insert(key, token.clone());
+        Ok(token)
+    }
+}
+
+impl Inner {
+    /// A token got earlier that is valid for a while yet.
+    fn held(&self, key: &str) -> Option<AccessToken> {
+        let soon = self.login.clock.unix_s().saturating_add(RENEWAL_MARGIN_S);
+        let token = self.by_scope.get(key)?;
+        (token.expires_unix_s > soon).then(|| token.clone())
+    }
+
+    async fn renewed(&mut self, scopes: &[&str]) -> Result<AccessToken, LoginError> {
+        let Self { login, session, .. } = self;
+        let renewed = match login.refresh(session, scopes).await {
             Err(LoginError::TokenRefused { error, .. }) if error == "invalid_grant" => {
                 *session = login.log_in().await?;
-                login.refresh(session, &[scope]).await
+                login.refresh(session, scopes).await
             }
             other => other,
         };
-        let token = match renewed {
+        match renewed {
             // A provider without refresh tokens: the wide token has to do.
             Err(LoginError::NoRefreshToken) => {
                 *session = login.log_in().await?;
-                session.access_token.clone()
+                Ok(session.access_token.clone())
             }
-            other => other?,
-        };
-        by_scope.insert(scope.to_owned(), token.clone());
-        Ok(token)
+            other => other,
+        }
     }
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use crate::authorization::ACR_PASSWORD;
+use crate::routes::exchange::{JWT_BEARER, TOKEN_EXCHANGE};
 use crate::routes::{AUTHORIZE, JWKS, TOKEN, USERINFO};
 use crate::scopes::{CATALOGUE, OPENID};
 use crate::state::Idms;
@@ -22,7 +23,7 @@ pub(super) async fn discovery(State(idms): State<Idms>) -> Json<Value> {
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": ["authorization_code", "refresh_token", TOKEN_EXCHANGE, JWT_BEARER],
         "acr_values_supported": [ACR_PASSWORD],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],

@@ -1,4 +1,4 @@
-//! The token endpoint (TS 33.180 B.4.2.4, B.4.2.5, B.5).
+//! The token endpoint (TS 33.180 B.4.2.4, B.4.2.5, B.5; B.7 is in [`super::exchange`]).
 
 use std::net::SocketAddr;
 
@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::error::Error;
 use crate::form::Parameters;
+use crate::routes::exchange::{self, JWT_BEARER, TOKEN_EXCHANGE};
 use crate::scopes::Scopes;
 use crate::state::{Idms, random_token};
 use crate::store::{AuditEntry, Redemption, token_hash};
@@ -24,9 +25,45 @@ pub(super) struct TokenResponse {
     access_token: String,
     token_type: &'static str,
     expires_in: u32,
-    id_token: String,
-    refresh_token: String,
-    scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+}
+
+impl TokenResponse {
+    /// A token that goes on the wire as it is, without anything beside it.
+    pub(super) fn bearer(access_token: String, expires_in: u32) -> Self {
+        Self {
+            access_token,
+            token_type: "Bearer",
+            expires_in,
+            id_token: None,
+            refresh_token: None,
+            issued_token_type: None,
+            scope: None,
+        }
+    }
+
+    /// The same, telling what was issued (RFC 8693 2.2.1).
+    pub(super) fn of_type(self, issued: &'static str) -> Self {
+        Self {
+            issued_token_type: Some(issued),
+            ..self
+        }
+    }
+
+    /// The same, telling what it is good for.
+    pub(super) fn for_scopes(self, scope: String) -> Self {
+        Self {
+            scope: Some(scope),
+            ..self
+        }
+    }
 }
 
 /// `POST /idms/token`.
@@ -63,10 +100,20 @@ async fn grant_tokens(
         return Err(Error::InvalidRequest(text.to_owned()));
     }
     let form = Parameters::parse(body)?;
-    let client_id = authenticated_client(idms, headers, &form)?;
-    match required(&form, "grant_type")? {
+    let grant_type = required(&form, "grant_type")?;
+    let client_id = match grant_type {
+        // B.7.2 lists no client_id: the access token says whose it is.
+        TOKEN_EXCHANGE if !names_a_client(headers, &form) => {
+            let subject = exchange::subject(idms, &form)?;
+            allowed_client(idms, &subject.client_id, None)?
+        }
+        _ => authenticated_client(idms, headers, &form)?,
+    };
+    match grant_type {
         "authorization_code" => by_code(idms, &form, &client_id, address).await,
         "refresh_token" => by_refresh(idms, &form, &client_id, address).await,
+        TOKEN_EXCHANGE => exchange::by_exchange(idms, &form, &client_id, address).await,
+        JWT_BEARER => exchange::by_assertion(idms, &form, &client_id, address).await,
         _ => Err(Error::UnsupportedGrantType),
     }
 }
@@ -187,6 +234,9 @@ async fn respond(
         .await?
         .filter(|user| !user.disabled);
     let user = user.ok_or(Error::InvalidGrant("the account is disabled"))?;
+    if let Some(mcptt_id) = &user.services.mcptt_id {
+        idms.refuse_revoked(mcptt_id).await?;
+    }
     let issued = Grant {
         scopes: scopes.grant(&user.scopes),
         ..grant.clone()
@@ -213,16 +263,17 @@ async fn respond(
     })
     .await;
     Ok(TokenResponse {
-        access_token: idms.signing_key.sign(&access).map_err(Error::local)?,
-        token_type: "Bearer",
-        expires_in: idms.config.lifetimes.access_token_s,
-        id_token: idms.signing_key.sign(&id).map_err(Error::local)?,
-        refresh_token,
-        scope,
+        id_token: Some(idms.signing_key.sign(&id).map_err(Error::local)?),
+        refresh_token: Some(refresh_token),
+        scope: Some(scope),
+        ..TokenResponse::bearer(
+            idms.signing_key.sign(&access).map_err(Error::local)?,
+            idms.config.lifetimes.access_token_s,
+        )
     })
 }
 
-fn required<'a>(form: &'a Parameters, name: &str) -> Result<&'a str, Error> {
+pub(super) fn required<'a>(form: &'a Parameters, name: &str) -> Result<&'a str, Error> {
     form.value(name)
         .ok_or_else(|| Error::InvalidRequest(format!("{name} is missing")))
 }
@@ -256,10 +307,22 @@ fn authenticated_client(
         .value("client_id")
         .or(basic.as_ref().map(|(id, _)| id.as_str()));
     let client_id = named.ok_or(Error::InvalidClient("client_id is missing"))?;
+    allowed_client(idms, client_id, basic.as_ref())
+}
+
+fn names_a_client(headers: &HeaderMap, form: &Parameters) -> bool {
+    headers.contains_key(header::AUTHORIZATION) || form.value("client_id").is_some()
+}
+
+fn allowed_client(
+    idms: &Idms,
+    client_id: &str,
+    basic: Option<&(String, String)>,
+) -> Result<String, Error> {
     let client = idms
         .client(client_id)
         .ok_or(Error::InvalidClient("unknown client"))?;
-    let allowed = match (&client.secret, &basic) {
+    let allowed = match (&client.secret, basic) {
         (None, None) => true,
         (Some(secret), Some((id, sent))) => id == client_id && same(secret.expose(), sent),
         (None, Some(_)) | (Some(_), None) => false,

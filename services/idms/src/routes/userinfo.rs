@@ -19,7 +19,7 @@ pub(super) async fn userinfo(
     let issuer = &idms.policy.issuer;
     let claims: AccessTokenClaims = idms
         .signing_key
-        .verify(token, issuer, issuer, idms.now_s())
+        .verify(token, issuer, Some(issuer), idms.now_s())
         .ok_or(Error::InvalidToken)?;
     if !Scopes::parse(&claims.scope).contains(OPENID) {
         return Err(Error::InvalidToken);

@@ -1,5 +1,6 @@
 //! An IdMS on a loopback port with one account and a clock the test moves.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use idms::config::Config;
@@ -13,7 +14,7 @@ pub(crate) const REDIRECT_URI: &str = "http://localhost:8080/callback";
 pub(crate) const PASSWORD: &str = "alice-password";
 
 pub(crate) struct Lab {
-    pub(crate) ca: LabCa,
+    pub(crate) ca: Arc<LabCa>,
     pub(crate) issuer: String,
     pub(crate) clock: TestClock,
     pub(crate) idms: Idms,
@@ -23,16 +24,27 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) async fn start() -> Self {
-        let (ca, dir, port) = (
-            LabCa::new().unwrap(),
-            tempfile::tempdir().unwrap(),
+        Self::start_with(|_| ()).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::at(
+            Arc::new(LabCa::new().unwrap()),
             free_port().unwrap(),
-        );
+            change,
+        )
+        .await
+    }
+
+    /// An IdMS with a certificate of this authority, on this port.
+    pub(crate) async fn at(ca: Arc<LabCa>, port: u16, change: impl FnOnce(&mut Config)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
         let clock = TestClock::default();
         // Foreign clients compare token times with the machine's clock.
         clock.set(SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
         let issuer = format!("https://localhost:{port}");
-        let config = config(&ca, &dir, port);
+        let mut config = config(&ca, &dir, port);
+        change(&mut config);
         let idms = Idms::open(config, clock_handle(&clock), Health::new("idms"))
             .await
             .unwrap();
@@ -93,7 +105,7 @@ impl Drop for Lab {
 }
 
 fn clock_handle(clock: &TestClock) -> mc_runtime::SharedClock {
-    std::sync::Arc::new(clock.clone())
+    Arc::new(clock.clone())
 }
 
 fn config(ca: &LabCa, dir: &TempDir, port: u16) -> Config {

@@ -7,6 +7,7 @@
 )]
 
 mod browser;
+mod domains;
 mod flow;
 mod foreign;
 mod lab;
