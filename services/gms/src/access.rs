@@ -40,7 +40,8 @@ pub fn view(config: &Config, reader: &McServiceId, document: &GroupDocument) -> 
     }
 }
 
-/// The identity a request acts for: the token's own, or an asserted one on the peer's list.
+/// The identity a request acts for: the token's own, or an asserted one on the peer's list. A
+/// functional alias of the peer is the peer itself.
 ///
 /// # Errors
 /// [`ForeignAssertion`] for an identity outside the list.
@@ -55,13 +56,15 @@ pub fn acting_identity(
     if asserted == authenticated.as_str() {
         return Ok(authenticated.clone());
     }
-    lists
-        .iter()
-        .filter(|list| list.by == *authenticated)
-        .flat_map(|list| &list.may_assert)
-        .find(|identity| identity.as_str() == asserted)
-        .cloned()
-        .ok_or(ForeignAssertion)
+    for list in lists.iter().filter(|list| list.by == *authenticated) {
+        if list.aliases.iter().any(|alias| alias.as_str() == asserted) {
+            return Ok(authenticated.clone());
+        }
+        if list.may_assert.iter().any(|p| p.matches(asserted)) {
+            return asserted.parse().map_err(|_| ForeignAssertion);
+        }
+    }
+    Err(ForeignAssertion)
 }
 
 fn unquoted(value: &str) -> &str {
@@ -80,7 +83,8 @@ mod tests {
     fn only_listed_identities_may_be_asserted() {
         let lists = [Representation {
             by: id("sip:segy@mc.example"),
-            may_assert: vec![id("sip:unit-1@mc.example")],
+            may_assert: vec!["sip:unit-*@mc.example".parse().unwrap()],
+            aliases: vec!["sip:engine-7@fa.mc.example".parse().unwrap()],
         }];
         let segy = id("sip:segy@mc.example");
         let acting = |by: &McServiceId, asserted| acting_identity(&lists, by, asserted);
@@ -91,7 +95,19 @@ mod tests {
             acting(&segy, Some("sip:alice@mc.example")),
             Err(ForeignAssertion)
         );
-        assert_eq!(acting(&segy, Some("")), Err(ForeignAssertion));
+        let alias = Some("sip:engine-7@fa.mc.example");
+        assert_eq!(acting(&segy, alias), Ok(segy.clone()));
+        for foreign in [
+            "",
+            "sip:unit-1@segy.example",
+            "sip:unit-1@mc.example@x.example",
+        ] {
+            assert_eq!(acting(&segy, Some(foreign)), Err(ForeignAssertion));
+        }
+        assert_eq!(
+            acting(&id("sip:alice@mc.example"), alias),
+            Err(ForeignAssertion)
+        );
         assert_eq!(
             acting(&id("sip:alice@mc.example"), quoted),
             Err(ForeignAssertion)

@@ -45,7 +45,7 @@
 //!
 //!     [[representations]]
 //!     by = "sip:segy@mc.example"
-//!     may_assert = ["sip:unit-1001@mc.example"]
+//!     may_assert = ["sip:unit-*@mc.example"]
 //! "#;
 //! let path = std::path::Path::new("gms.toml");
 //! let config: gms::config::Config = mc_runtime::config::parse(text, path, "GMS", []).unwrap();
@@ -57,7 +57,7 @@ use std::path::PathBuf;
 
 use mc_client::keys::KmsConfig;
 use mc_client::login::LoginConfig;
-use mc_ids::{GroupId, McServiceId};
+use mc_ids::{FunctionalAlias, GroupId, IdentityPattern, McServiceId};
 use mc_runtime::auth::VerifierConfig;
 use mc_runtime::http::{ClientConfig, ServerConfig};
 use mc_runtime::logging::LogConfig;
@@ -81,6 +81,11 @@ pub struct Config {
     /// SIP URI every request of ours is sent to (default: the request's own address).
     #[serde(default)]
     pub outbound_proxy: Option<String>,
+    /// Next hop for subscribers of other domains, by the domain of their SIP identity: the
+    /// interconnection with it (`"segy.example" = "sip:127.0.0.1:5062;transport=tcp"`; default none:
+    /// the outbound proxy).
+    #[serde(default)]
+    pub routes: BTreeMap<String, String>,
     /// MCPTT IDs of servers that may read every group (default none).
     #[serde(default)]
     pub servers: Vec<McServiceId>,
@@ -90,7 +95,8 @@ pub struct Config {
     /// MCPTT IDs of security gateways: keys shared with one say so (TS 33.180 E.6.9; default none).
     #[serde(default)]
     pub gateways: Vec<McServiceId>,
-    /// Identities that an authenticated peer may assert for others (default none).
+    /// Identities that an authenticated peer may assert for others (default none); no other
+    /// assertion is accepted.
     #[serde(default)]
     pub representations: Vec<Representation>,
     /// Tells members that a replaced GMK is revoked, before the new one (default true).
@@ -144,8 +150,12 @@ fn default_delivery_timeout_s() -> u64 {
 pub struct Representation {
     /// The peer, by the MCPTT ID of its token.
     pub by: McServiceId,
-    /// Identities it may assert in `X-3GPP-Asserted-Identity`.
-    pub may_assert: Vec<McServiceId>,
+    /// Identities it may assert, in `X-3GPP-Asserted-Identity` by HTTP and as
+    /// `mcptt-calling-user-id` by SIP: each by itself, or patterns (`sip:unit-*@segy.example`).
+    pub may_assert: Vec<IdentityPattern>,
+    /// Functional aliases it may show (default none); whoever shows one acts as itself.
+    #[serde(default)]
+    pub aliases: Vec<FunctionalAlias>,
 }
 
 /// A group made at first start.

@@ -18,9 +18,11 @@ use tokio::task::JoinSet;
 
 use crate::access::{View, view};
 use crate::address::{Address, Usage};
+use crate::error::Refusal;
 use crate::group_key::{GroupKey, KeyDescription, i_message};
 use crate::groups::{Group, MemberChange, is_protected};
 use crate::message;
+use crate::partners::is_shared_with_gateway;
 use crate::state::Gms;
 use crate::store::Subscription;
 
@@ -264,7 +266,7 @@ impl Courier {
         let gms = self.gms.config.uri.as_str();
         let mut rng = mc_runtime::rng();
         let request = message::key_delivery(gms, &subscription.impu, member, octets, &mut rng)?;
-        let status = self.send(request, None).await?;
+        let status = self.send(request, &subscription.impu, None).await?;
         anyhow::ensure!(status.is_success(), "GMK delivery answered with {status}");
         let (group_id, id) = (group.document.uri(), key.id);
         tracing::info!(group = group_id, gmk_id = %id, revoked, "group key delivered");
@@ -300,7 +302,8 @@ impl Courier {
             .saturating_sub(self.gms.clock.unix_ms());
         let left_s = u64::try_from(left_ms).unwrap_or_default().div_ceil(1000);
         let request = message::notification(request, &diff, left_s);
-        let status = self.send(request, Some(next_hop)).await?;
+        let impu = &subscription.impu;
+        let status = self.send(request, impu, Some(next_hop)).await?;
         if status == StatusCode::CALL_DOES_NOT_EXIST {
             self.gms.remove_dialog(id);
             self.gms.store.delete_subscription(id).await?;
@@ -309,12 +312,20 @@ impl Courier {
         Ok(())
     }
 
-    /// Sends over the route of a dialog, else to the outbound proxy, else to the request's URI.
-    async fn send(&self, request: Request, next_hop: Option<Uri>) -> anyhow::Result<StatusCode> {
+    /// Sends over the route of a dialog, else over that of the subscriber's domain, else to the
+    /// outbound proxy, else to the request's URI.
+    async fn send(
+        &self,
+        request: Request,
+        impu: &str,
+        next_hop: Option<Uri>,
+    ) -> anyhow::Result<StatusCode> {
         let routed = next_hop.filter(|hop| *hop != request.uri);
-        let proxy = self.gms.config.outbound_proxy.as_deref();
-        let proxy: Option<Uri> = proxy.map(str::parse).transpose()?;
-        let hop = routed.or(proxy).unwrap_or_else(|| request.uri.clone());
+        let config = &self.gms.config;
+        let of_domain = config.routes.get(mc_ids::domain_of(impu));
+        let hop = of_domain.or(config.outbound_proxy.as_ref());
+        let hop: Option<Uri> = hop.map(|hop| hop.parse()).transpose()?;
+        let hop = routed.or(hop).unwrap_or_else(|| request.uri.clone());
         let peer: Peer = SipEndpoint::resolve(&hop)
             .await
             .with_context(|| hop.to_string())?;
@@ -331,40 +342,32 @@ impl Gms {
         key: &GroupKey,
         member: &str,
         revoked: bool,
-    ) -> anyhow::Result<Vec<u8>> {
+    ) -> Result<Vec<u8>, Refusal> {
+        let limit = Duration::from_secs(self.config.delivery_timeout_s);
+        let ring = self.keys.ring_for(member, limit).await;
+        let ring = ring.ok_or(Refusal::NoKeys)?;
         let document = &group.document;
-        let gateways = &self.config.gateways;
         let description = KeyDescription {
             group_id: document.uri().to_owned(),
             text: document.display_name().unwrap_or_default(),
             revoked,
-            shared_with_gateway: gateways
-                .iter()
-                .any(|g| document.member(g.as_str()).is_some()),
+            shared_with_gateway: is_shared_with_gateway(self, &ring, document),
         };
-        let mut watch = self.keys.clone();
-        let limit = Duration::from_secs(self.config.delivery_timeout_s);
-        let arrived = tokio::time::timeout(limit, watch.wait_for(Option::is_some)).await;
-        let sender = arrived.context("no keys of our own yet")??.clone();
-        let sender = sender.context("no keys of our own yet")?;
-        let time = self.message_time();
+        let (time, own) = (self.message_time(), self.config.uri.clone());
         let (key, member) = (key.clone(), member.to_owned());
         self.log_key(&key);
         let made = tokio::task::spawn_blocking(move || {
-            let keys = sender
-                .at(time)
-                .context("no own key set for this key period")?;
+            let keys = ring.current(own.as_str(), time).ok_or(Refusal::NoKeys)?;
+            //= TS 33.180 5.2.7
+            let kms = ring.certificate_for(&member);
+            let kms = kms.ok_or_else(|| Refusal::UnknownKms(member.clone()))?;
+            let (sender, receiver) = ((keys, ring.root()), (member.as_str(), kms));
             let mut rng = mc_runtime::rng();
-            Ok(i_message(
-                keys,
-                &member,
-                &key,
-                &description,
-                time,
-                &mut rng,
-            )?)
+            let made = i_message(sender, receiver, &key, &description, time, &mut rng);
+            made.map_err(|error| Refusal::Internal(error.into()))
         });
-        made.await?
+        made.await
+            .map_err(|error| Refusal::Internal(error.into()))?
     }
 
     fn log_key(&self, key: &GroupKey) {

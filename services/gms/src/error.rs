@@ -49,6 +49,9 @@ pub enum Refusal {
     /// Keys are not available yet.
     #[error("the server has no keys yet")]
     NoKeys,
+    /// The KMS of a member's domain is not trusted here.
+    #[error("no KMS is known that answers for {0} (TS 33.180 5.2.7)")]
+    UnknownKms(String),
     /// Something failed here.
     #[error("internal error: {0}")]
     Internal(anyhow::Error),
@@ -105,7 +108,9 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Token(error) => error.status(),
-            Self::NoToken | Self::Assertion(_) | Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NoToken | Self::Assertion(_) | Self::Forbidden(_) | Self::UnknownKms(_) => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::NodeSelector => StatusCode::NOT_IMPLEMENTED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -131,6 +136,7 @@ impl Refusal {
             | Self::Precondition
             | Self::MediaType
             | Self::NoKeys
+            | Self::UnknownKms(_)
             | Self::Internal(_) => None,
         }
     }
@@ -149,6 +155,7 @@ impl Refusal {
             | Self::Document(_)
             | Self::Constraint(_)
             | Self::NoKeys
+            | Self::UnknownKms(_)
             | Self::Internal(_) => None,
         }
     }

@@ -96,25 +96,27 @@ impl KeyDescription {
     }
 }
 
-/// The I_MESSAGE for one member. Takes milliseconds of a processor: not for an async worker.
+/// The I_MESSAGE for one member: signed with a key of the own KMS, encrypted to the member under the
+/// KMS that answers for it. Takes milliseconds of a processor: not for an async worker.
 ///
 /// # Errors
 /// [`BuildError`], such as a sender's key set of another key period.
 pub fn i_message(
     sender: (&UserKeys, &KmsCertificate),
-    member: &str,
+    receiver: (&str, &KmsCertificate),
     key: &GroupKey,
     description: &KeyDescription,
     time: NtpTime,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, BuildError> {
     //= TS 33.180 5.7
-    let (initiator, certificate) = sender;
+    let (initiator, kms_initiator) = sender;
+    let (responder, kms_responder) = receiver;
     Distribution {
         initiator,
-        kms_initiator: certificate,
-        responder: member,
-        kms_responder: certificate,
+        kms_initiator,
+        responder,
+        kms_responder,
         time,
         rand: key.rand,
         to_self: false,

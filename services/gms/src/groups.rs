@@ -201,12 +201,20 @@ impl Gms {
     /// # Errors
     /// [`Refusal`] when there is no such group, or it is not protected.
     pub async fn rekey(&self, group_id: &str) -> Result<GroupKey, Refusal> {
+        self.rekey_because(group_id, "on demand").await
+    }
+
+    pub(crate) async fn rekey_because(
+        &self,
+        group_id: &str,
+        reason: &str,
+    ) -> Result<GroupKey, Refusal> {
         let _change = self.changes.lock().await;
         let group = self.group(group_id).await?.ok_or(Refusal::NotFound)?;
         if !is_protected(&group.document) {
             return Err(Refusal::Constraint("the group is not protected"));
         }
-        self.replace_key(group_id, "on demand").await
+        self.replace_key(group_id, reason).await
     }
 
     /// The key of a protected group; the first call makes it.

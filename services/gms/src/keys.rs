@@ -1,15 +1,14 @@
-//! The server's own key sets: fetched at start, kept current.
+//! The server's own key sets and the certificates of partner domains: fetched at start, kept current.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mc_client::keys::{KeyRing, KmsClient};
 use mc_client::login::{Login, TokenSource};
-use mc_ids::NtpTime;
 use mc_runtime::auth::SCOPE_KMS;
 use mc_runtime::service::Context;
 use mc_runtime::trace::Tracer;
-use mikey::{KmsCertificate, UserKeys};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
 
@@ -18,44 +17,89 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Seconds between two looks at a working key ring.
 const WATCH: Duration = Duration::from_secs(60);
 
-/// What signs and addresses the messages of this server.
+/// The key ring as it comes, and the means to ask for newer certificates of partner domains.
 #[derive(Clone, Debug)]
-pub struct SenderKeys {
-    /// Certificate of the KMS.
-    pub certificate: KmsCertificate,
-    /// Key sets of this server's identity, several periods.
-    pub keys: Vec<UserKeys>,
+pub struct KeyWatch {
+    ring: watch::Receiver<Option<Arc<KeyRing>>>,
+    missed: Arc<Notify>,
 }
 
-impl SenderKeys {
-    /// The key set for the key period of `time`.
+/// The other end of a [`KeyWatch`].
+#[derive(Debug)]
+pub struct KeySender {
+    ring: watch::Sender<Option<Arc<KeyRing>>>,
+    missed: Arc<Notify>,
+}
+
+/// Both ends, without a key ring yet.
+#[must_use]
+pub fn channel() -> (KeySender, KeyWatch) {
+    let (sender, receiver) = watch::channel(None);
+    let missed = Arc::new(Notify::new());
+    let watch = KeyWatch {
+        ring: receiver,
+        missed: missed.clone(),
+    };
+    let ring = sender;
+    (KeySender { ring, missed }, watch)
+}
+
+impl KeySender {
+    /// Hands out a key ring.
+    pub fn send(&self, ring: KeyRing) {
+        self.ring.send_replace(Some(Arc::new(ring)));
+    }
+
+    /// Waits until somebody misses a certificate.
+    pub async fn missed(&self) {
+        self.missed.notified().await;
+    }
+
+    fn held(&self) -> Option<Arc<KeyRing>> {
+        self.ring.borrow().clone()
+    }
+}
+
+impl KeyWatch {
+    /// The key ring, if it came.
     #[must_use]
-    pub fn at(&self, time: NtpTime) -> Option<(&UserKeys, &KmsCertificate)> {
-        let fits = |keys: &&UserKeys| *keys.uid() == self.certificate.uid(keys.identity(), time);
-        Some((self.keys.iter().find(fits)?, &self.certificate))
+    pub fn now(&self) -> Option<Arc<KeyRing>> {
+        self.ring.borrow().clone()
+    }
+
+    /// The next key ring.
+    ///
+    /// # Errors
+    /// When no more will come.
+    pub async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.ring.changed().await
+    }
+
+    /// The key ring for a message to somebody: when it lacks the certificate of the KMS that answers
+    /// for the receiver, the KMS is asked once, because trust may have come since the last look.
+    /// `None` when there is no key ring within `patience`.
+    pub async fn ring_for(&self, receiver: &str, patience: Duration) -> Option<Arc<KeyRing>> {
+        let mut ring = self.ring.clone();
+        let found = async {
+            let first = ring.wait_for(Option::is_some).await.ok()?.clone()?;
+            if first.certificate_for(receiver).is_some() {
+                return Some(first);
+            }
+            ring.mark_unchanged();
+            self.missed.notify_one();
+            // Nobody to ask: what is there has to do.
+            let _asked = tokio::time::timeout(patience / 2, ring.changed()).await;
+            let newer = ring.borrow().clone();
+            newer.or(Some(first))
+        };
+        tokio::time::timeout(patience, found).await.ok().flatten()
     }
 }
-
-impl From<&KeyRing> for SenderKeys {
-    fn from(ring: &KeyRing) -> Self {
-        Self {
-            certificate: ring.root().clone(),
-            keys: ring.keys().to_vec(),
-        }
-    }
-}
-
-/// Receives the key sets as they come.
-pub type KeyWatch = watch::Receiver<Option<SenderKeys>>;
 
 /// Logs in, fetches key sets and renews them until the context stops it. Health tells what is
 /// missing.
-pub async fn keep(
-    config: Config,
-    context: Context,
-    tracer: Tracer,
-    sender: watch::Sender<Option<SenderKeys>>,
-) {
+pub async fn keep(config: Config, context: Context, tracer: Tracer, sender: KeySender) {
+    let stop = context.shutdown.clone();
     let work = async {
         let tokens = loop {
             match log_in(&config, &context).await {
@@ -65,27 +109,60 @@ pub async fn keep(
             tokio::time::sleep(RETRY).await;
         };
         context.health.arrived("idms");
+        let source = Source {
+            config,
+            context,
+            tracer,
+            tokens,
+        };
         loop {
-            let now = NtpTime::from_unix(context.clock.unix());
-            let current = sender
-                .borrow()
-                .as_ref()
-                .is_some_and(|keys| keys.at(now).is_some());
-            if !current {
-                match fetch(&config, &context, &tracer, &tokens).await {
-                    Ok(keys) => {
-                        sender.send_replace(Some(keys));
-                        context.health.arrived("kms");
-                        tracing::info!("key sets validated");
-                    }
-                    Err(error) => tracing::warn!(%error, "no key sets yet, trying again"),
+            match source.newer(sender.held().as_deref()).await {
+                Ok(ring) => {
+                    sender.send(ring);
+                    source.context.health.arrived("kms");
                 }
+                Err(error) => tracing::warn!(%error, "no key sets, trying again"),
             }
-            let have = sender.borrow().is_some();
-            tokio::time::sleep(if have { WATCH } else { RETRY }).await;
+            let pause = match sender.held() {
+                Some(_) => WATCH,
+                None => RETRY,
+            };
+            // In time, or when a certificate is missed.
+            let _elapsed = tokio::time::timeout(pause, sender.missed()).await;
         }
     };
-    context.shutdown.run_until_cancelled(work).await;
+    stop.run_until_cancelled(work).await;
+}
+
+struct Source {
+    config: Config,
+    context: Context,
+    tracer: Tracer,
+    tokens: TokenSource,
+}
+
+impl Source {
+    /// The key ring there is with the partners' certificates of now, or a new one when its key
+    /// period is over.
+    async fn newer(&self, held: Option<&KeyRing>) -> anyhow::Result<KeyRing> {
+        let token = self.tokens.token(SCOPE_KMS).await?;
+        let http = mc_runtime::http::client(&self.config.client)?;
+        let clock = self.context.clock.clone();
+        let (config, tracer) = (self.config.kms.clone(), self.tracer.clone());
+        let kms = KmsClient::new(config, http, clock.clone(), tracer, "gms");
+        let user = self.config.uri.as_str();
+        let current = held.filter(|ring| ring.current(user, clock.ntp()).is_some());
+        let Some(current) = current else {
+            let ring = kms.fetch(token.secret(), user).await?;
+            tracing::info!("key sets validated");
+            return Ok(ring);
+        };
+        let mut ring = current.clone();
+        if kms.renew_partners(token.secret(), user, &mut ring).await? {
+            tracing::info!("certificates of partner domains changed");
+        }
+        Ok(ring)
+    }
 }
 
 async fn log_in(config: &Config, context: &Context) -> anyhow::Result<TokenSource> {
@@ -100,18 +177,4 @@ async fn log_in(config: &Config, context: &Context) -> anyhow::Result<TokenSourc
         config.uri.as_str()
     );
     Ok(tokens)
-}
-
-async fn fetch(
-    config: &Config,
-    context: &Context,
-    tracer: &Tracer,
-    tokens: &TokenSource,
-) -> anyhow::Result<SenderKeys> {
-    let token = tokens.token(SCOPE_KMS).await?;
-    let http = mc_runtime::http::client(&config.client)?;
-    let clock = context.clock.clone();
-    let kms = KmsClient::new(config.kms.clone(), http, clock, tracer.clone(), "gms");
-    let ring = kms.fetch(token.secret(), config.uri.as_str()).await?;
-    Ok(SenderKeys::from(&ring))
 }

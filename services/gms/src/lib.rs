@@ -2,10 +2,13 @@
 //! keys (TS 33.180 5.7).
 //!
 //! The pure rules are in [`address`], [`access`], [`group_key`] and [`message`]; [`groups`] changes
-//! documents and keys, [`subscription`] takes subscriptions, [`delivery`] tells members.
+//! documents and keys, [`subscription`] takes subscriptions, [`delivery`] tells members, [`partners`]
+//! follows what other domains are trusted. The server of a gateway's domain is the same library under
+//! another configuration (Annex L).
 
 pub mod access;
 pub mod address;
+pub mod assertions;
 pub mod config;
 pub mod delivery;
 pub mod error;
@@ -13,6 +16,7 @@ pub mod group_key;
 pub mod groups;
 pub mod keys;
 pub mod message;
+pub mod partners;
 pub mod routes;
 pub mod state;
 pub mod store;
@@ -22,7 +26,6 @@ use mc_runtime::service::Context;
 use mc_runtime::sip::{SipEndpoint, TracedSip};
 use mc_runtime::trace::Tracer;
 use mc_sip::transaction::TransactionConfig;
-use tokio::sync::watch;
 
 pub use routes::router;
 
@@ -36,7 +39,7 @@ use crate::state::Gms;
 /// Whatever is wrong with configuration, store or sockets.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let tracer = Tracer::start("gms", &config.trace)?;
-    let (sender, keys) = watch::channel(None);
+    let (sender, keys) = keys::channel();
     for what in ["idms", "kms"] {
         context.health.waits_for(what);
     }
@@ -77,6 +80,7 @@ pub async fn start(
         SipEndpoint::bind(&sip, TransactionConfig::default(), trace, &context.shutdown).await?;
     tokio::spawn(delivery::work(gms.clone(), endpoint.clone(), jobs));
     tokio::spawn(subscription::serve(gms.clone(), endpoint.clone(), incoming));
+    tokio::spawn(partners::follow(gms.clone(), gms.keys.clone()));
     let http =
         mc_runtime::http::serve(&http, router(gms.clone()), context.shutdown.clone()).await?;
     tracing::info!(http = %http.address, sip = %endpoint.local_address(), "listening");

@@ -16,7 +16,6 @@ use mc_ids::McServiceId;
 use mc_runtime::auth::bearer_token;
 use mc_trace::{Direction, Endpoint, Event, Interface, names};
 
-use crate::access::acting_identity;
 use crate::error::Refusal;
 use crate::state::Gms;
 
@@ -50,15 +49,12 @@ async fn requester(gms: &Gms, headers: &HeaderMap) -> Result<McServiceId, Refusa
     let first = asserted
         .next()
         .map(|value| value.to_str().unwrap_or_default());
-    let lists = &gms.config.representations;
-    let acting = acting_identity(lists, &authenticated, first).map_err(Refusal::from);
-    if acting.is_err() || asserted.next().is_some() {
-        let refusal = Refusal::Assertion(crate::access::ForeignAssertion);
-        gms.refused(&refusal, Some(authenticated.as_str()), None)
-            .await;
-        return Err(refusal);
-    }
-    acting
+    // Two values are no identity.
+    let value = match asserted.next() {
+        Some(_) => Some(""),
+        None => first,
+    };
+    gms.acting(&authenticated, value).await
 }
 
 /// Answers a refusal after counting it.

@@ -14,6 +14,8 @@ use mc_sip::Dialog;
 use mc_trace::{Event, names};
 use tokio::sync::mpsc;
 
+use crate::access::acting_identity;
+use crate::assertions::Assertions;
 use crate::config::Config;
 use crate::delivery::Job;
 use crate::error::Refusal;
@@ -51,7 +53,7 @@ pub struct Parts {
     pub changes: tokio::sync::Mutex<()>,
     dialogs: Mutex<HashMap<String, Dialog>>,
     last_time: AtomicU64,
-    refused_assertions: AtomicU64,
+    assertions: Assertions,
 }
 
 impl std::ops::Deref for Gms {
@@ -79,7 +81,8 @@ impl Gms {
         let sealing_key = SealingKey::load(SEALING_VARIABLE, &config.sealing_key_file, &mut rng)?;
         let http = mc_runtime::http::client(&config.client)?;
         let verifier = TokenVerifier::new(config.tokens.clone(), http, context.clock.clone());
-        let (jobs, queue) = mpsc::unbounded_channel();
+        let (jobs, mut queue) = mpsc::unbounded_channel();
+        let assertions = Assertions::of(&config.representations);
         let gms = Self(Arc::new(Parts {
             config,
             store,
@@ -93,9 +96,11 @@ impl Gms {
             changes: tokio::sync::Mutex::new(()),
             dialogs: Mutex::default(),
             last_time: AtomicU64::new(0),
-            refused_assertions: AtomicU64::new(0),
+            assertions,
         }));
         gms.plant_groups().await?;
+        // Nobody can have subscribed to a group before it was there.
+        while queue.try_recv().is_ok() {}
         Ok((gms, queue))
     }
 }
@@ -125,10 +130,6 @@ impl Parts {
 
     /// Counts, logs and audits a refusal.
     pub async fn refused(&self, refusal: &Refusal, actor: Option<&str>, group: Option<&str>) {
-        if matches!(refusal, Refusal::Assertion(_)) {
-            self.refused_assertions.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(actor, "identity outside the peer's list asserted");
-        }
         let detail = refusal.to_string();
         tracing::info!(group, detail, "refused");
         let event = Event::local(&names::GMS_REFUSED, detail.clone());
@@ -136,10 +137,38 @@ impl Parts {
         self.audit("refused", actor, group, &detail).await;
     }
 
-    /// How many assertions outside the lists were refused since the start.
+    /// Whom a request acts for: its token's user, or one that this may assert. A refusal is counted,
+    /// logged and audited here.
+    ///
+    /// # Errors
+    /// [`Refusal::Assertion`].
+    pub async fn acting(
+        &self,
+        authenticated: &McServiceId,
+        asserted: Option<&str>,
+    ) -> Result<McServiceId, Refusal> {
+        let lists = &self.config.representations;
+        let acting = acting_identity(lists, authenticated, asserted);
+        if let Some(asserted) = asserted {
+            let accepted = acting.is_ok();
+            self.assertions.count(authenticated, accepted);
+            if !accepted {
+                tracing::warn!(peer = %authenticated, asserted, "assertion outside the list");
+            }
+        }
+        let refused = match acting {
+            Ok(identity) => return Ok(identity),
+            Err(foreign) => Refusal::Assertion(foreign),
+        };
+        self.refused(&refused, Some(authenticated.as_str()), None)
+            .await;
+        Err(refused)
+    }
+
+    /// How often identities of others were asserted since the start, and by whom.
     #[must_use]
-    pub fn refused_assertions(&self) -> u64 {
-        self.refused_assertions.load(Ordering::Relaxed)
+    pub const fn assertions(&self) -> &Assertions {
+        &self.assertions
     }
 
     /// Writes to the audit log; a failing log is reported but does not stop the service.

@@ -169,6 +169,19 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
+    /// All groups, in order.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn groups(&self) -> sqlx::Result<Vec<String>> {
+        sqlx::query("SELECT group_id FROM groups ORDER BY group_id")
+            .fetch_all(&self.pool)
+            .await?
+            .iter()
+            .map(|row| row.try_get("group_id"))
+            .collect()
+    }
+
     /// The groups a user is a member of, in order.
     ///
     /// # Errors

@@ -166,7 +166,7 @@ async fn stored(gms: &Gms, subscription: &Subscription) -> Result<(), StatusCode
         })
 }
 
-/// The MCPTT ID of the access token in the body.
+/// The MCPTT ID of the access token in the body, or one that its owner may assert.
 async fn subscriber(gms: &Gms, request: &Request) -> Result<McServiceId, StatusCode> {
     //= TS 24.481 6.3.13.2.2
     let refuse = |refusal: Refusal| async move {
@@ -186,10 +186,18 @@ async fn subscriber(gms: &Gms, request: &Request) -> Result<McServiceId, StatusC
     else {
         return Err(refuse(Refusal::NoToken).await);
     };
-    match gms.identity_of(token).await {
-        Ok(user) => Ok(user),
-        Err(refusal) => Err(refuse(refusal).await),
-    }
+    let authenticated = match gms.identity_of(token).await {
+        Ok(user) => user,
+        Err(refusal) => return Err(refuse(refusal).await),
+    };
+    // A gateway subscribes for the users behind it and names them as callers.
+    let asserted = info
+        .calling_user_id
+        .as_ref()
+        .map(|id| id.uri().unwrap_or_default());
+    gms.acting(&authenticated, asserted)
+        .await
+        .map_err(|_| StatusCode::FORBIDDEN)
 }
 
 /// The document selectors of the body; `None` without any that leads to a document.

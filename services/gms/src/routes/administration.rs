@@ -11,11 +11,16 @@ use crate::error::Refusal;
 use crate::routes::{refuse, requester};
 use crate::state::Gms;
 
-/// `GET /admin/status`: counters.
+/// `GET /admin/status`: counters, those of assertions for each peer that may represent others.
 pub(super) async fn status(State(gms): State<Gms>, headers: HeaderMap) -> Response {
-    let outcome = administrator(&gms, &headers)
-        .await
-        .map(|_| json!({"refused_assertions": gms.refused_assertions()}));
+    let outcome = administrator(&gms, &headers).await.map(|_| {
+        let assertions = gms.assertions();
+        json!({
+            "refused_assertions": assertions.refused(),
+            "assertions": assertions.peers(),
+            "assertions_of_others": assertions.others(),
+        })
+    });
     answer(&gms, outcome, None).await
 }
 

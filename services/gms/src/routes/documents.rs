@@ -123,7 +123,7 @@ async fn key_document(
     if !is_protected(&group.document) {
         return Err(Refusal::NotFound);
     }
-    if gms.keys.borrow().is_none() {
+    if gms.keys.now().is_none() {
         return Err(Refusal::NoKeys);
     }
     let key = gms.group_key(group_id).await?;

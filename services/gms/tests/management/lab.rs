@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use axum::{Json, Router, routing::get};
 use gms::config::{Config, GroupSeed, Representation};
-use gms::keys::SenderKeys;
+use gms::keys::KeySender;
 use gms::state::Gms;
 use gms::{Running, start};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use mc_client::keys::KeyRing;
 use mc_ids::annex_f::Uid;
 use mc_ids::{KeyPeriod, NtpTime};
 use mc_runtime::http::{self, ServerConfig};
@@ -24,12 +25,14 @@ use mikey_sakke::{eccsi, sakke};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 pub(crate) const ISSUER: &str = "https://idms.mc.example";
 pub(crate) const GMS: &str = "sip:gms@mc.example";
 pub(crate) const GROUP: &str = "sip:fireground-1@mc.example";
 pub(crate) const OPEN_GROUP: &str = "sip:open-1@mc.example";
+pub(crate) const INTEROP: &str = "sip:interop-1@mc.example";
+pub(crate) const UNIT: &str = "sip:unit-1001@segy.example";
 pub(crate) const ALICE: &str = "sip:alice@mc.example";
 pub(crate) const BOB: &str = "sip:bob@mc.example";
 pub(crate) const CAROL: &str = "sip:carol@mc.example";
@@ -47,17 +50,17 @@ pub(crate) struct Kms {
 }
 
 impl Kms {
-    fn new() -> Self {
+    fn new(domain: &str, period: u64, is_security_gateway: bool) -> Self {
         let mut rng = mc_runtime::rng();
         let ksak = eccsi::AuthenticationSecret::random(&mut rng).unwrap();
         let z = sakke::MasterSecret::random(&mut rng);
         let certificate = KmsCertificate {
-            kms_uri: "kms.mc.example".parse().unwrap(),
-            period: KeyPeriod::new(2_592_000, 0).unwrap(),
+            kms_uri: format!("kms.{domain}").parse().unwrap(),
+            period: KeyPeriod::new(period, 0).unwrap(),
             encryption: z.public_key().unwrap(),
             authentication: ksak.public_key(),
-            is_security_gateway: false,
-            domains: Domains::Listed(vec!["mc.example".to_owned()]),
+            is_security_gateway,
+            domains: Domains::Listed(vec![domain.to_owned()]),
         };
         Self {
             ksak,
@@ -86,6 +89,9 @@ pub(crate) struct Lab {
     pub(crate) http: reqwest::Client,
     pub(crate) clock: TestClock,
     pub(crate) kms: Kms,
+    /// The KMS of a gateway's domain, trusted once [`Lab::trust`] says so.
+    pub(crate) gateway: Kms,
+    keys: Arc<KeySender>,
     pub(crate) sip: SipEndpoint,
     pub(crate) incoming: mpsc::Receiver<Incoming>,
     pub(crate) gms_sip: SocketAddr,
@@ -161,10 +167,15 @@ fn config(dir: &TempDir, jwks_url: &str, proxy: SocketAddr) -> Config {
     config.groups = vec![
         group(GROUP, &[ALICE, BOB, SEGY], true),
         group(OPEN_GROUP, &[ALICE, CAROL], false),
+        group(INTEROP, &[ALICE, UNIT], true),
     ];
     config.representations = vec![Representation {
         by: SEGY.parse().unwrap(),
-        may_assert: vec![BOB.parse().unwrap()],
+        may_assert: vec![
+            BOB.parse().unwrap(),
+            "sip:unit-*@segy.example".parse().unwrap(),
+        ],
+        aliases: vec!["sip:engine-7@fa.mc.example".parse().unwrap()],
     }];
     config.sip = SipConfig {
         bind: loopback(),
@@ -175,6 +186,11 @@ fn config(dir: &TempDir, jwks_url: &str, proxy: SocketAddr) -> Config {
 
 impl Lab {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_, _| ()).await
+    }
+
+    /// `change` gets the configuration and where the test listens in the place of the MCPTT server.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config, SocketAddr)) -> Self {
         let (key, stop) = (signing_key(), CancellationToken::new());
         let mut jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).unwrap();
         jwk.common.key_id = Some("k1".to_owned());
@@ -193,26 +209,27 @@ impl Lab {
             .await
             .unwrap();
 
-        let (clock, kms) = (TestClock::at_unix_s(NOW), Kms::new());
-        let keys = SenderKeys {
-            certificate: kms.certificate.clone(),
-            keys: vec![kms.keys(GMS, NtpTime::from_unix(clock.unix()))],
-        };
-        let (_sender, keys) = watch::channel(Some(keys));
+        let clock = TestClock::at_unix_s(NOW);
+        let kms = Kms::new("mc.example", 2_592_000, false);
+        let gateway = Kms::new("segy.example", 604_800, true);
+        let (sender, keys) = gms::keys::channel();
         let context = Context {
             clock: Arc::new(clock.clone()),
             shutdown: stop.clone(),
             health: Health::new("gms"),
         };
         let dir = tempfile::tempdir().unwrap();
-        let config = config(&dir, &jwks_url, sip.local_address());
+        let mut config = config(&dir, &jwks_url, sip.local_address());
+        change(&mut config, sip.local_address());
         let Running {
             gms,
             http: server,
             sip: endpoint,
         } = start(config, &context, Tracer::off(), keys).await.unwrap();
-        Self {
+        let lab = Self {
             gms,
+            gateway,
+            keys: Arc::new(sender),
             base: format!("http://{}", server.address),
             http: http::client(&http::ClientConfig::default()).unwrap(),
             clock,
@@ -223,7 +240,30 @@ impl Lab {
             _dir: dir,
             key,
             stop,
-        }
+        };
+        lab.trust(&[]);
+        // Asked for newer certificates, the KMS has none but those the test has said.
+        let (keys, watch) = (lab.keys.clone(), lab.gms.keys.clone());
+        let stop = lab.stop.clone();
+        let answering = async move {
+            loop {
+                keys.missed().await;
+                let now = watch.now().unwrap();
+                keys.send(KeyRing::clone(&now));
+            }
+        };
+        tokio::spawn(async move { stop.run_until_cancelled(answering).await });
+        lab
+    }
+
+    /// The partner domains that the server's KMS tells of from now on.
+    pub(crate) fn trust(&self, partners: &[&Kms]) {
+        let partners = partners.iter().map(|kms| kms.certificate.clone());
+        let now = NtpTime::from_unix(self.clock.unix());
+        let own = vec![self.kms.keys(GMS, now)];
+        let root = self.kms.certificate.clone();
+        self.keys
+            .send(KeyRing::new(root, partners.collect(), None, own));
     }
 
     pub(crate) fn claims(&self, mcptt_id: &str) -> Value {

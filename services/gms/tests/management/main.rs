@@ -6,6 +6,7 @@
 )]
 
 mod documents;
+mod domains;
 mod keys;
 mod lab;
 mod refusals;

@@ -25,17 +25,23 @@ pub(crate) struct MemberKey {
 /// Opens an I_MESSAGE as its receiver would: signature of the GMS, time, own RSK.
 pub(crate) fn opened(lab: &Lab, member: &str, octets: &[u8]) -> MemberKey {
     let now = NtpTime::from_unix(lab.clock.unix());
-    let certificates = [lab.kms.certificate.clone()];
+    let certificates = [&lab.kms.certificate, &lab.gateway.certificate];
+    let kms = match member.ends_with("@segy.example") {
+        true => &lab.gateway,
+        false => &lab.kms,
+    };
     let message = Unverified::parse(octets).unwrap();
     let mut replay = ReplayCache::new(8);
     let policy = VerifyPolicy::default();
     let verified = message
-        .verify(&certificates, policy, now, &mut replay)
+        .verify(certificates, policy, now, &mut replay)
         .unwrap();
     assert_eq!(verified.initiator().uri.as_deref(), Some(GMS));
     let opened = verified
-        .open(&lab.kms.certificate, [&lab.kms.keys(member, now)])
+        .open(&kms.certificate, [&kms.keys(member, now)])
         .unwrap();
+    assert_eq!(opened.kms_initiator, lab.kms.certificate.kms_uri);
+    assert_eq!(opened.kms_responder, kms.certificate.kms_uri);
     let DistributedKey::Gmk { key, id, .. } = opened.key.clone() else {
         panic!("not a GMK");
     };
@@ -49,7 +55,10 @@ pub(crate) fn opened(lab: &Lab, member: &str, octets: &[u8]) -> MemberKey {
 
 pub(crate) fn impu(member: &str) -> String {
     let user = member.trim_start_matches("sip:").split('@').next().unwrap();
-    format!("sip:{user}-impu@ims.mc.example")
+    match member.ends_with("@segy.example") {
+        true => format!("sip:{user}@ims.segy.example"),
+        false => format!("sip:{user}-impu@ims.mc.example"),
+    }
 }
 
 /// A SUBSCRIBE to documents with a token in its body.
@@ -58,6 +67,16 @@ pub(crate) fn subscribe(lab: &Lab, member: &str, token: &str, selectors: &[Strin
         access_token: Some(Content::string_value(token)),
         ..McpttInfo::default()
     };
+    subscribe_with(lab, member, &info, selectors)
+}
+
+/// The same with an mcptt-info body of the test's own.
+pub(crate) fn subscribe_with(
+    lab: &Lab,
+    member: &str,
+    info: &McpttInfo,
+    selectors: &[String],
+) -> Request {
     let lists = ResourceLists {
         uris: selectors.to_vec(),
     };
