@@ -3,7 +3,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a step that fails fails the test"
+    clippy::wildcard_enum_match_arm,
+    reason = "a step that fails fails the test, and a step waits for one event"
 )]
 
 #[path = "scenarios/support.rs"]
