@@ -344,9 +344,11 @@ impl Gms {
         revoked: bool,
     ) -> Result<Vec<u8>, Refusal> {
         let limit = Duration::from_secs(self.config.delivery_timeout_s);
-        let ring = self.keys.ring_for(member, limit).await;
-        let ring = ring.ok_or(Refusal::NoKeys)?;
         let document = &group.document;
+        let others = document.members().iter().map(|m| m.uri.as_str());
+        let users: Vec<&str> = std::iter::once(member).chain(others).collect();
+        let ring = self.keys.ring_for(&users, limit).await;
+        let ring = ring.ok_or(Refusal::NoKeys)?;
         let description = KeyDescription {
             group_id: document.uri().to_owned(),
             text: document.display_name().unwrap_or_default(),

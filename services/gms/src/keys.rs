@@ -1,7 +1,7 @@
 //! The server's own key sets and the certificates of partner domains: fetched at start, kept current.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use mc_client::keys::{KeyRing, KmsClient};
 use mc_client::login::{Login, TokenSource};
@@ -14,6 +14,9 @@ use crate::config::Config;
 
 /// Seconds between two attempts while something is missing.
 const RETRY: Duration = Duration::from_secs(1);
+/// Time between two questions for certificates that are missed: a group may have members whose
+/// domain is not trusted for a long time.
+const ASK_PAUSE: Duration = Duration::from_secs(1);
 /// Seconds between two looks at a working key ring.
 const WATCH: Duration = Duration::from_secs(60);
 
@@ -22,6 +25,7 @@ const WATCH: Duration = Duration::from_secs(60);
 pub struct KeyWatch {
     ring: watch::Receiver<Option<Arc<KeyRing>>>,
     missed: Arc<Notify>,
+    asked: Arc<Mutex<Option<Instant>>>,
 }
 
 /// The other end of a [`KeyWatch`].
@@ -39,6 +43,7 @@ pub fn channel() -> (KeySender, KeyWatch) {
     let watch = KeyWatch {
         ring: receiver,
         missed: missed.clone(),
+        asked: Arc::default(),
     };
     let ring = sender;
     (KeySender { ring, missed }, watch)
@@ -75,14 +80,15 @@ impl KeyWatch {
         self.ring.changed().await
     }
 
-    /// The key ring for a message to somebody: when it lacks the certificate of the KMS that answers
-    /// for the receiver, the KMS is asked once, because trust may have come since the last look.
-    /// `None` when there is no key ring within `patience`.
-    pub async fn ring_for(&self, receiver: &str, patience: Duration) -> Option<Arc<KeyRing>> {
+    /// The key ring for a message about some users: when it lacks the certificate of a KMS that answers
+    /// for one of them, the KMS is asked, because trust may have come since the last look. `None` when
+    /// there is no key ring within `patience`.
+    pub async fn ring_for(&self, users: &[&str], patience: Duration) -> Option<Arc<KeyRing>> {
         let mut ring = self.ring.clone();
         let found = async {
             let first = ring.wait_for(Option::is_some).await.ok()?.clone()?;
-            if first.certificate_for(receiver).is_some() {
+            let known = |user: &&str| first.certificate_for(user).is_some();
+            if users.iter().all(known) || self.asked_just_now() {
                 return Some(first);
             }
             ring.mark_unchanged();
@@ -93,6 +99,17 @@ impl KeyWatch {
             newer.or(Some(first))
         };
         tokio::time::timeout(patience, found).await.ok().flatten()
+    }
+
+    /// Whether the KMS was asked within the pause; from now on it was.
+    fn asked_just_now(&self) -> bool {
+        let now = Instant::now();
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let recently = asked.is_some_and(|then| now.duration_since(then) < ASK_PAUSE);
+        if !recently {
+            *asked = Some(now);
+        }
+        recently
     }
 }
 
