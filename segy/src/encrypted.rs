@@ -217,6 +217,7 @@ impl Dispatcher {
                 groups,
                 gmk_id,
                 guk_id,
+                ..
             } => {
                 for group in groups {
                     self.status.key_received(&group, gmk_id, guk_id);

@@ -12,6 +12,7 @@ mod established;
 mod keys;
 mod offered;
 mod outgoing;
+mod partners;
 mod signalling;
 
 use std::sync::{Arc, Mutex, RwLock};

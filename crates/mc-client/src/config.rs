@@ -117,6 +117,9 @@ pub struct ServerIdentities {
     pub mdsi: String,
     /// GMS URI: where subscriptions go and who must have signed a GMK (default `sip:gms@mc.example`).
     pub gms: String,
+    /// URIs of partner domains' GMSs, which may sign GMKs for groups of their own domain (default
+    /// none).
+    pub partner_gms: Vec<String>,
 }
 
 impl Default for ServerIdentities {
@@ -125,6 +128,7 @@ impl Default for ServerIdentities {
             participating: "sip:mcptt@mc.example".to_owned(),
             mdsi: "mdsi.mc.example".to_owned(),
             gms: "sip:gms@mc.example".to_owned(),
+            partner_gms: Vec::new(),
         }
     }
 }

@@ -80,6 +80,9 @@ pub enum ClientEvent {
         display_name: Option<String>,
         /// Whether its media is protected with a GMK.
         protected: bool,
+        /// Whether protection ends at a security gateway, because a member is behind one (TS 33.180
+        /// Annex L).
+        ends_at_gateway: bool,
     },
     /// A GMK arrived and was verified.
     KeyReceived {
@@ -89,6 +92,8 @@ pub enum ClientEvent {
         gmk_id: GmkId,
         /// Our own GUK-ID under it.
         guk_id: GukId,
+        /// Whether a security gateway holds it too (TS 33.180 E.6.9).
+        ends_at_gateway: bool,
     },
     /// A key message was refused.
     KeyRefused {
@@ -128,6 +133,12 @@ pub enum ClientEvent {
         called_alias: Option<String>,
         /// Whether this client answers by itself.
         automatic: bool,
+    },
+    /// End-to-end protection of a private call with this user ends at a security gateway (TS 33.180
+    /// Annex L).
+    EndsAtGateway {
+        /// The other party.
+        user: McServiceId,
     },
     /// The called party is being alerted.
     CallRinging {

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mc_ids::annex_f;
 use mc_ids::{Gmk, GmkId, GroupId, GukId, KeyId, McServiceId};
+use mc_ids::{annex_f, domain_of};
 use mc_media::{MasterKey, Mki};
 use mikey::{CryptoSession, DistributedKey, Opened, media_keys};
+
+use crate::config::ServerIdentities;
 
 /// Most keys kept; the oldest that is not the newest of its groups goes first.
 const MAX_KEYS: usize = 64;
@@ -81,20 +83,15 @@ impl GroupKeys {
     pub fn accept(
         &mut self,
         opened: &Opened,
-        gms: &str,
+        servers: &ServerIdentities,
         wanted: &[GroupId],
     ) -> Result<&GroupKey, KeyRefused> {
-        if opened.initiator.uri.as_deref() != Some(gms) {
-            let signer = opened.initiator.uri.clone();
-            return Err(KeyRefused::Signer(
-                signer.unwrap_or_else(|| "a hidden party".to_owned()),
-            ));
-        }
+        let wanted = managed(opened.initiator.uri.as_deref(), servers, wanted)?;
         let DistributedKey::Gmk { key, id, .. } = &opened.key else {
             return Err(KeyRefused::NoGmk);
         };
         let parameters = opened.key_parameters.as_ref();
-        let groups = groups(parameters.and_then(|p| p.groups.as_deref()), wanted)?;
+        let groups = groups(parameters.and_then(|p| p.groups.as_deref()), &wanted)?;
         self.serial += 1;
         let key = GroupKey {
             gmk: key.clone(),
@@ -158,6 +155,24 @@ impl GroupKeys {
             .cloned()
             .collect()
     }
+}
+
+/// The groups of ours that a signer manages: all for the own GMS, those of its own domain for a
+/// partner's.
+fn managed(
+    signer: Option<&str>,
+    servers: &ServerIdentities,
+    wanted: &[GroupId],
+) -> Result<Vec<GroupId>, KeyRefused> {
+    let signer = signer.unwrap_or("a hidden party");
+    if signer == servers.gms {
+        return Ok(wanted.to_vec());
+    }
+    if !servers.partner_gms.iter().any(|gms| gms == signer) {
+        return Err(KeyRefused::Signer(signer.to_owned()));
+    }
+    let own = |group: &&GroupId| group.domain().eq_ignore_ascii_case(domain_of(signer));
+    Ok(wanted.iter().filter(own).cloned().collect())
 }
 
 /// The groups of ours a key is for.

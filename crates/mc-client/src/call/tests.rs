@@ -11,6 +11,7 @@ use mikey::{DistributedKey, Opened, Party};
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::ServerIdentities;
 use crate::event::SpeechFrame;
 use crate::private_call_key::PrivateCallKey;
 
@@ -51,7 +52,8 @@ fn keys_of(user: &str, gmk: u8) -> GroupKeys {
         variants: Vec::new(),
     };
     let mut keys = GroupKeys::default();
-    keys.accept(&opened, GMS, &[group()]).unwrap();
+    keys.accept(&opened, &ServerIdentities::default(), &[group()])
+        .unwrap();
     keys
 }
 

@@ -61,11 +61,14 @@ impl Established {
             self.protected.push(group.clone());
         }
         let display_name = fetched.document.display_name();
+        let mut members = fetched.document.members().iter();
+        let ends_at_gateway = members.any(|member| self.ring.ends_at_gateway(&member.uri));
         self.etags.insert(group.clone(), fetched.etag);
         self.emit(ClientEvent::GroupKnown {
             group: group.clone(),
             display_name,
             protected,
+            ends_at_gateway,
         });
         Ok(())
     }
@@ -115,6 +118,13 @@ impl Established {
     /// Verifies and opens an I_MESSAGE that is meant for us.
     pub(super) async fn open(&mut self, octets: &[u8]) -> Result<Opened, String> {
         let message = Unverified::parse(octets).map_err(|error| error.to_string())?;
+        if self
+            .ring
+            .certificate(message.claimed_kms_initiator())
+            .is_none()
+        {
+            self.renew_partners().await;
+        }
         let (ring, now) = (self.ring.clone(), self.shared.clock.ntp());
         let mut replay = std::mem::replace(&mut self.replay, mikey::ReplayCache::new(0));
         // Signature and decapsulation are a few milliseconds each.
@@ -146,16 +156,17 @@ impl Established {
     }
 
     fn accept_key(&mut self, opened: &Opened) -> Result<(), String> {
-        let (gms, groups) = (&self.config.servers.gms, &self.config.groups);
+        let (managers, groups) = (&self.config.servers, &self.config.groups);
         let mut keys = self
             .shared
             .keys
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let key = keys
-            .accept(opened, gms, groups)
+            .accept(opened, managers, groups)
             .map_err(|error| error.to_string())?;
         let (gmk_id, groups) = (key.gmk_id, key.groups.clone());
+        let ends_at_gateway = key.shared_with_gateway;
         let guk_id = own_guk_id(key, &self.shared.mcptt_id);
         let (octets, rand) = (key.gmk.octets(), &key.rand);
         let entry = KeyLogEntry::distributed(KeyKind::Gmk, gmk_id.key_id().0, octets, rand);
@@ -167,6 +178,7 @@ impl Established {
             groups,
             gmk_id,
             guk_id,
+            ends_at_gateway,
         });
         self.check_ready();
         Ok(())

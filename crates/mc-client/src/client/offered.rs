@@ -99,6 +99,7 @@ impl Established {
         let key = PrivateCallKey::delivered(&opened, caller, kms);
         let key = key.map_err(|error| error.to_string())?;
         self.export_pck(&key);
+        self.tell_gateway(caller);
         let summary = format!("PCK {} of {} accepted", key.id(), caller.as_str());
         let event = Event::local(&names::MIKEY_VERIFIED, summary);
         self.shared.tracer.emit(event.key(key.id().key_id().0));

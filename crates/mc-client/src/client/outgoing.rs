@@ -183,7 +183,7 @@ impl Established {
     /// The I_MESSAGE with the PCK for a user.
     //= TS 33.180 5.6
     async fn pck_message(
-        &self,
+        &mut self,
         key: &PrivateCallKey,
         callee: &McServiceId,
     ) -> Result<Vec<u8>, String> {
@@ -194,11 +194,16 @@ impl Established {
         let keys = keys
             .cloned()
             .ok_or_else(|| "no keys for this key period".to_owned())?;
-        // Every user this client calls belongs to its own KMS.
+        if self.ring.certificate_for(callee.as_str()).is_none() {
+            self.renew_partners().await;
+        }
+        let kms = self.ring.certificate_for(callee.as_str()).cloned();
+        let kms = kms.ok_or_else(|| format!("no KMS is known that answers for {callee}"))?;
+        self.tell_gateway(callee);
         let (key, root, callee) = (key.clone(), self.ring.root().clone(), callee.clone());
         let make = move || {
             let rng = &mut mc_runtime::rng();
-            key.i_message(&keys, &root, (&callee, &root), time, rng)
+            key.i_message(&keys, &root, (&callee, &kms), time, rng)
         };
         let made = tokio::task::spawn_blocking(make).await;
         let made = made.map_err(|error| error.to_string())?;
