@@ -10,6 +10,8 @@
 #[path = "scenarios/support.rs"]
 mod support;
 
+#[path = "scenarios/domains.rs"]
+mod domains;
 #[path = "scenarios/gateway.rs"]
 mod gateway;
 #[path = "scenarios/group_calls.rs"]

@@ -2,8 +2,8 @@
 
 use crate::client::{self, ClientArgs};
 use crate::supervisor::{self, Lab, Setup};
-use crate::topology::{Addresses, PortName};
-use crate::{control, demo, doctor, health, state::StateDir};
+use crate::topology::{Addresses, Domain, PortName};
+use crate::{control, demo, doctor, domain, health, state::StateDir};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,7 +28,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Starts the lab with its console and keeps it running until Ctrl-C.
-    #[command(after_help = "Examples:\n  mcbox up\n  mcbox up --detach --ports free")]
+    #[command(
+        after_help = "Examples:\n  mcbox up\n  mcbox up --detach --ports free\n  mcbox up --domains mc.example,segy.example"
+    )]
     Up {
         /// Returns once every service is ready; `mcbox down` stops the lab. Without MC clients and
         /// without the console's buttons, which need this process.
@@ -50,7 +52,7 @@ enum Command {
         #[arg(long)]
         json: bool,
         /// Runs them in the lab that `mcbox prepare` set up and something else started.
-        #[arg(long, conflicts_with_all = ["ports", "lab_keys"])]
+        #[arg(long, conflicts_with_all = ["ports", "lab_keys", "domains"])]
         attach: bool,
         #[command(flatten)]
         setup: SetupArgs,
@@ -98,6 +100,11 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         ports: Ports,
     },
+    /// What the domains of a running lab think of each other.
+    Domain {
+        #[command(subcommand)]
+        command: domain::DomainCommand,
+    },
     /// Checks one step of the standards at a time: JSON lines in, JSON lines out.
     #[command(after_help = crate::raw::EXAMPLES)]
     Raw(crate::raw::Raw),
@@ -116,7 +123,7 @@ enum Ports {
 }
 
 /// How a lab is set up.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 struct SetupArgs {
     /// The documented ports, or free ones.
     #[arg(long, value_enum, default_value_t)]
@@ -124,6 +131,9 @@ struct SetupArgs {
     /// Exports every key to logs/keys.jsonl, so that captures can be read. For closed labs only.
     #[arg(long, env = "MCBOX_LAB_KEYS")]
     lab_keys: bool,
+    /// The domains whose services run.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "mc.example")]
+    domains: Vec<Domain>,
 }
 
 /// Where the sentences are.
@@ -169,6 +179,7 @@ impl SetupArgs {
         Ok(Setup {
             addresses: self.ports.addresses()?,
             lab_keys: self.lab_keys,
+            domains: self.domains,
         })
     }
 }
@@ -221,6 +232,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status { json } => status(&cli.state, json).await,
         Command::Down { purge } => down(&cli.state, purge),
         Command::Doctor { json, ports } => examine(&cli.state, json, ports),
+        Command::Domain { command } => domain::run(&cli.state, command).await,
     }
 }
 
@@ -321,6 +333,7 @@ fn prepare(state: &Path, addresses: &Path, lab_keys: bool) -> anyhow::Result<Exi
     let setup = Setup {
         addresses,
         lab_keys,
+        ..Setup::default()
     };
     supervisor::prepare(&StateDir::open(state)?, &setup)?;
     Ok(ExitCode::SUCCESS)
@@ -339,7 +352,7 @@ async fn status(state: &Path, json: bool) -> anyhow::Result<ExitCode> {
         )
     })?;
     let ca = StateDir::open(state)?.file("certificates", "ca.pem");
-    let all = supervisor::all_health(&health::client(&ca)?, &record.addresses).await;
+    let all = supervisor::all_health(&health::client(&ca)?, &record.setup()).await;
     let ready = all.iter().all(health::Health::is_ready);
     match json {
         true => print_json(&all)?,
@@ -389,7 +402,7 @@ const fn exit(fine: bool) -> ExitCode {
     }
 }
 
-fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     writeln!(
         std::io::stdout(),
         "{}",
@@ -406,9 +419,8 @@ fn print_health(all: &[health::Health], addresses: &Addresses) -> anyhow::Result
         "service", "address", "health"
     )?;
     for health in all {
-        let service = crate::topology::SERVICES
-            .iter()
-            .find(|s| s.name == health.service);
+        let mut services = Domain::ALL.iter().flat_map(|domain| domain.services());
+        let service = services.find(|s| s.name == health.service);
         let address = service
             .map(|s| addresses.of(s.health).to_string())
             .unwrap_or_default();

@@ -81,7 +81,7 @@ fn executables(binaries: &Path) -> Vec<Finding> {
         });
         Finding::new(format!("executable {name}"), missing, "present")
     };
-    SERVICES.iter().map(|s| check(s.name)).collect()
+    SERVICES.iter().map(|s| check(s.binary)).collect()
 }
 
 /// Key periods and tokens need a clock that is at least in the right years; the program's own

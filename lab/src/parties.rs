@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mc_client::keys::{KmsClient, KmsConfig};
-use mc_client::login::{Login, LoginConfig, PTT_SCOPES, Session};
+use mc_client::login::{Login, LoginConfig, PTT_SCOPES, PartnerConfig, Session, TokenSource};
 use mc_client::{
     CallId, ClientConfig, ClientError, ClientEvent, GmsConfig, McClient, ServerIdentities, SipLink,
     Step, StepFailure,
@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::state::StateError;
 use crate::supervisor::Lab;
-use crate::topology::PortName;
+use crate::topology::{Domain, PortName};
 
 /// Events a follower may lag behind: twenty seconds of speech.
 const FOLLOWED: usize = 2048;
@@ -270,8 +270,16 @@ fn local_address(service: IpAddr) -> IpAddr {
 /// # Errors
 /// When the lab's password cannot be read.
 pub fn login_config(lab: &Lab, user: &str) -> Result<LoginConfig, StateError> {
+    login_config_in(lab, Domain::Primary, user)
+}
+
+/// How a user of one domain of the lab logs in.
+///
+/// # Errors
+/// When the lab's password cannot be read.
+pub fn login_config_in(lab: &Lab, domain: Domain, user: &str) -> Result<LoginConfig, StateError> {
     Ok(LoginConfig {
-        issuer: format!("https://{}", lab.addresses().of(PortName::Idms)),
+        issuer: format!("https://{}", lab.addresses().of(domain.idms())),
         client_id: "mcptt_client".to_owned(),
         client_secret: None,
         redirect_uri: "http://127.0.0.1/callback".to_owned(),
@@ -281,14 +289,34 @@ pub fn login_config(lab: &Lab, user: &str) -> Result<LoginConfig, StateError> {
     })
 }
 
+/// Where users of other domains get tokens of one domain of the lab.
+#[must_use]
+pub fn partner_config(lab: &Lab, domain: Domain, scopes: &[&str]) -> PartnerConfig {
+    let idms = lab.addresses().of(domain.idms());
+    PartnerConfig {
+        token_endpoint: format!("https://{idms}/idms/token"),
+        client_id: "mcptt_client".to_owned(),
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+    }
+}
+
 /// Where the lab's KMS is.
 ///
 /// # Errors
 /// Never: the name is valid.
 pub fn kms_config(lab: &Lab) -> Result<KmsConfig, PartyError> {
+    kms_config_in(lab, Domain::Primary)
+}
+
+/// Where the KMS of one domain of the lab is.
+///
+/// # Errors
+/// Never: the name is valid.
+pub fn kms_config_in(lab: &Lab, domain: Domain) -> Result<KmsConfig, PartyError> {
+    let name = |e: mc_ids::IdentityError| PartyError::Name(e.to_string());
     Ok(KmsConfig {
-        url: format!("https://{}", lab.addresses().of(PortName::Kms)),
-        kms_uri: KmsUri::new("kms.mc.example").map_err(|e| PartyError::Name(e.to_string()))?,
+        url: format!("https://{}", lab.addresses().of(domain.kms())),
+        kms_uri: KmsUri::new(domain.kms_uri()).map_err(name)?,
         client_id: None,
         device_id: None,
     })
@@ -313,14 +341,37 @@ pub async fn log_in(lab: &Lab, user: &str, clock: SharedClock) -> anyhow::Result
     Ok(login.log_in().await?)
 }
 
+/// A log-in that lasts, of a user of one domain.
+///
+/// # Errors
+/// What kept the user from a token, with the clause.
+pub async fn tokens_in(
+    lab: &Lab,
+    domain: Domain,
+    user: &str,
+    clock: SharedClock,
+) -> anyhow::Result<TokenSource> {
+    let config = login_config_in(lab, domain, user)?;
+    let login = Login::discover(config, http_config(lab), clock).await?;
+    Ok(TokenSource::start(login).await?)
+}
+
 /// A client of the lab's KMS.
 ///
 /// # Errors
 /// When the lab's certificate cannot be read.
 pub fn kms_client(lab: &Lab, clock: SharedClock) -> anyhow::Result<KmsClient> {
+    kms_client_in(lab, Domain::Primary, clock)
+}
+
+/// A client of the KMS of one domain.
+///
+/// # Errors
+/// When the lab's certificate cannot be read.
+pub fn kms_client_in(lab: &Lab, domain: Domain, clock: SharedClock) -> anyhow::Result<KmsClient> {
     let http = http::client(&http_config(lab))?;
     Ok(KmsClient::new(
-        kms_config(lab)?,
+        kms_config_in(lab, domain)?,
         http,
         clock,
         Tracer::off(),

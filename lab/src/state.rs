@@ -1,7 +1,7 @@
 //! The state directory: everything a lab writes is below it.
 
 use crate::supervisor::Setup;
-use crate::topology::Addresses;
+use crate::topology::{Addresses, Domain};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -53,6 +53,8 @@ pub struct LabRecord {
     pub addresses: Addresses,
     /// Whether keys are exported.
     pub lab_keys: bool,
+    /// The domains that run.
+    pub domains: Vec<Domain>,
     /// The processes, in start order.
     pub processes: Vec<ProcessRecord>,
 }
@@ -64,6 +66,7 @@ impl LabRecord {
         Setup {
             addresses: self.addresses.clone(),
             lab_keys: self.lab_keys,
+            domains: self.domains.clone(),
         }
     }
 }
@@ -107,6 +110,7 @@ impl StateDir {
             "data",
             "logs",
             "secrets",
+            "trust",
             "runs",
         ] {
             let path = state.root.join(dir);
@@ -273,6 +277,7 @@ mod tests {
         let record = LabRecord {
             addresses: Addresses::default(),
             lab_keys: false,
+            domains: vec![Domain::Primary, Domain::Gateway],
             processes: Vec::new(),
         };
         state.keep_record(&record).unwrap();

@@ -5,7 +5,7 @@ use crate::health::{self, Health};
 use crate::process;
 use crate::render::{RenderError, render};
 use crate::state::{LabRecord, ProcessRecord, StateDir, StateError};
-use crate::topology::{Addresses, PortName, SERVICES, Service};
+use crate::topology::{Addresses, Domain, PortName, Service};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub enum StartError {
         path: PathBuf,
     },
     /// A configuration template does not fit the lab.
-    #[error("{service}: deploy/lab/{service}.toml, {source}")]
+    #[error("{service}: its template in deploy/lab, {source}")]
     Template {
         /// The service.
         service: &'static str,
@@ -82,12 +82,32 @@ pub enum StartError {
 }
 
 /// What the person who starts a lab decides.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Setup {
     /// Where the services listen.
     pub addresses: Addresses,
     /// Whether keys are exported, so that captures can be decrypted. For closed labs only.
     pub lab_keys: bool,
+    /// The domains whose services run.
+    pub domains: Vec<Domain>,
+}
+
+impl Default for Setup {
+    /// The primary domain on the documented ports.
+    fn default() -> Self {
+        Self {
+            addresses: Addresses::default(),
+            lab_keys: false,
+            domains: vec![Domain::Primary],
+        }
+    }
+}
+
+impl Setup {
+    /// The services of all domains, in the order they start.
+    pub fn services(&self) -> impl Iterator<Item = &'static Service> {
+        self.domains.iter().flat_map(|domain| domain.services())
+    }
 }
 
 /// A lab whose processes this process started. Dropping it stops them.
@@ -123,12 +143,13 @@ impl Lab {
             client,
             children: Vec::new(),
         };
-        for service in SERVICES {
+        let services: Vec<_> = lab.setup.services().collect();
+        for service in &services {
             progress(service.name);
-            lab.spawn(*service, binaries)?;
+            lab.spawn(**service, binaries)?;
         }
         lab.keep_record()?;
-        for service in SERVICES {
+        for service in services {
             progress(service.name);
             lab.until_ready(service).await?;
         }
@@ -153,7 +174,7 @@ impl Lab {
     }
 
     fn spawn(&mut self, service: Service, binaries: &Path) -> Result<(), StartError> {
-        let path = binaries.join(service.name);
+        let path = binaries.join(service.binary);
         let missing = || StartError::NoBinary {
             service: service.name,
             path: path.clone(),
@@ -187,6 +208,7 @@ impl Lab {
         self.state.keep_record(&LabRecord {
             addresses: self.setup.addresses.clone(),
             lab_keys: self.setup.lab_keys,
+            domains: self.setup.domains.clone(),
             processes,
         })
     }
@@ -221,7 +243,7 @@ impl Lab {
 
     /// How each service is now.
     pub async fn health(&self) -> Vec<Health> {
-        all_health(&self.client, self.addresses()).await
+        all_health(&self.client, &self.setup).await
     }
 
     /// Where the services listen.
@@ -283,16 +305,17 @@ pub fn prepare(state: &StateDir, setup: &Setup) -> Result<(), StartError> {
     state.keep_record(&LabRecord {
         addresses: addresses.clone(),
         lab_keys: setup.lab_keys,
+        domains: setup.domains.clone(),
         processes: Vec::new(),
     })?;
     Ok(())
 }
 
 /// How each service of a lab is.
-pub async fn all_health(client: &reqwest::Client, addresses: &Addresses) -> Vec<Health> {
+pub async fn all_health(client: &reqwest::Client, setup: &Setup) -> Vec<Health> {
     let mut all = Vec::new();
-    for service in SERVICES {
-        all.push(health::ask(client, service, addresses).await);
+    for service in setup.services() {
+        all.push(health::ask(client, service, &setup.addresses).await);
     }
     all
 }
@@ -331,7 +354,7 @@ fn configure(
     setup: &Setup,
     certificates: &Certificates,
 ) -> Result<(), StartError> {
-    for service in SERVICES {
+    for service in setup.services() {
         let values = values(state, setup, certificates, service)?;
         let error = |source| StartError::Template {
             service: service.name,
@@ -356,6 +379,7 @@ fn values(
     values.insert("key".to_owned(), text(&certificates.server_key));
     values.insert("data".to_owned(), text(&state.file("data", service.name)));
     values.insert("secrets".to_owned(), text(&state.root().join("secrets")));
+    values.insert("trust".to_owned(), text(&state.root().join("trust")));
     values.insert("logs".to_owned(), text(&state.root().join("logs")));
     values.insert("password".to_owned(), state.password()?);
     values.insert("lab_keys".to_owned(), setup.lab_keys.to_string());

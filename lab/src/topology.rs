@@ -1,14 +1,88 @@
-//! Which services the default lab has, what each needs, and where it listens.
+//! Which domains and services a lab has, what each needs, and where it listens.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
+/// One MC system of a lab: a set of services with a domain name of its own.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum,
+)]
+pub enum Domain {
+    /// The protected system that calls start and end in.
+    #[serde(rename = "mc.example")]
+    #[value(name = "mc.example")]
+    Primary,
+    /// The domain of a security gateway, with users, keys and groups of its own (TS 33.180 Annex L).
+    #[serde(rename = "segy.example")]
+    #[value(name = "segy.example")]
+    Gateway,
+}
+
+impl Domain {
+    /// All domains a lab can have.
+    pub const ALL: [Self; 2] = [Self::Primary, Self::Gateway];
+
+    /// The domain name: what identities end in.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "mc.example",
+            Self::Gateway => "segy.example",
+        }
+    }
+
+    /// Its services in the order they start.
+    #[must_use]
+    pub const fn services(self) -> &'static [Service] {
+        match self {
+            Self::Primary => SERVICES,
+            Self::Gateway => GATEWAY_SERVICES,
+        }
+    }
+
+    /// The port of its identity management server.
+    #[must_use]
+    pub const fn idms(self) -> PortName {
+        match self {
+            Self::Primary => PortName::Idms,
+            Self::Gateway => PortName::SegyIdms,
+        }
+    }
+
+    /// The port of its KMS.
+    #[must_use]
+    pub const fn kms(self) -> PortName {
+        match self {
+            Self::Primary => PortName::Kms,
+            Self::Gateway => PortName::SegyKms,
+        }
+    }
+
+    /// The HTTPS port of its GMS.
+    #[must_use]
+    pub const fn gms(self) -> PortName {
+        match self {
+            Self::Primary => PortName::Gms,
+            Self::Gateway => PortName::SegyGms,
+        }
+    }
+
+    /// The identifier of its KMS.
+    #[must_use]
+    pub fn kms_uri(self) -> String {
+        format!("kms.{}", self.name())
+    }
+}
+
 /// One service of the lab, started as a process of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Service {
-    /// Name of the binary and of its log file.
+    /// Name of the instance: of its configuration, log and data files.
     pub name: &'static str,
+    /// Name of the binary; several domains run the same one.
+    pub binary: &'static str,
     /// The port whose `/health` it serves.
     pub health: PortName,
     /// Whether `/health` is served over TLS with the lab's certificate.
@@ -17,53 +91,85 @@ pub struct Service {
     pub template: &'static str,
 }
 
-/// The services in the order they start.
+/// The services of the primary domain in the order they start, and those all domains share.
 pub const SERVICES: &[Service] = &[
     Service {
         name: "web-ui",
+        binary: "web-ui",
         health: PortName::Console,
         tls: false,
         template: include_str!("../../deploy/lab/web-ui.toml"),
     },
     Service {
         name: "idms",
+        binary: "idms",
         health: PortName::Idms,
         tls: true,
         template: include_str!("../../deploy/lab/idms.toml"),
     },
     Service {
         name: "kms",
+        binary: "kms",
         health: PortName::Kms,
         tls: true,
         template: include_str!("../../deploy/lab/kms.toml"),
     },
     Service {
         name: "mcptt-server",
+        binary: "mcptt-server",
         health: PortName::McpttServer,
         tls: true,
         template: include_str!("../../deploy/lab/mcptt-server.toml"),
     },
     Service {
         name: "gms",
+        binary: "gms",
         health: PortName::Gms,
         tls: true,
         template: include_str!("../../deploy/lab/gms.toml"),
     },
     Service {
         name: "lmr-sim",
+        binary: "lmr-sim",
         health: PortName::LmrSim,
         tls: false,
         template: include_str!("../../deploy/lab/lmr-sim.toml"),
     },
     Service {
         name: "segy",
+        binary: "segy",
         health: PortName::Segy,
         tls: true,
         template: include_str!("../../deploy/lab/segy.toml"),
     },
 ];
 
-/// Every port of the default lab.
+/// The services of the gateway's domain in the order they start. Its MCX server is the gateway itself.
+const GATEWAY_SERVICES: &[Service] = &[
+    Service {
+        name: "segy-idms",
+        binary: "idms",
+        health: PortName::SegyIdms,
+        tls: true,
+        template: include_str!("../../deploy/lab/segy.example/idms.toml"),
+    },
+    Service {
+        name: "segy-kms",
+        binary: "kms",
+        health: PortName::SegyKms,
+        tls: true,
+        template: include_str!("../../deploy/lab/segy.example/kms.toml"),
+    },
+    Service {
+        name: "segy-gms",
+        binary: "gms",
+        health: PortName::SegyGms,
+        tls: true,
+        template: include_str!("../../deploy/lab/segy.example/gms.toml"),
+    },
+];
+
+/// Every port of a lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PortName {
@@ -83,6 +189,14 @@ pub enum PortName {
     Segy,
     /// Security gateway, SIP towards the radio network.
     SegySip,
+    /// Identity management server of the gateway's domain, HTTPS.
+    SegyIdms,
+    /// Key management server of the gateway's domain, HTTPS.
+    SegyKms,
+    /// Group management server of the gateway's domain, HTTPS (XCAP).
+    SegyGms,
+    /// Group management server of the gateway's domain, SIP.
+    SegyGmsSip,
     /// Radio network, API for radios and people, HTTP.
     LmrSim,
     /// Radio network, SIP of the analogue channels.
@@ -106,6 +220,10 @@ impl PortName {
         (Self::McpttSip, 5060),
         (Self::Segy, 8445),
         (Self::SegySip, 5062),
+        (Self::SegyIdms, 8451),
+        (Self::SegyKms, 8452),
+        (Self::SegyGms, 8453),
+        (Self::SegyGmsSip, 5065),
         (Self::LmrSim, 8446),
         (Self::LmrSip, 5070),
         (Self::Console, 8080),
@@ -125,6 +243,10 @@ impl PortName {
             Self::McpttSip => "mcptt-sip",
             Self::Segy => "segy",
             Self::SegySip => "segy-sip",
+            Self::SegyIdms => "segy-idms",
+            Self::SegyKms => "segy-kms",
+            Self::SegyGms => "segy-gms",
+            Self::SegyGmsSip => "segy-gms-sip",
             Self::LmrSim => "lmr-sim",
             Self::LmrSip => "lmr-sip",
             Self::Console => "console",
@@ -211,7 +333,7 @@ mod tests {
 
     #[test]
     fn every_service_has_its_port() {
-        for service in SERVICES {
+        for service in Domain::ALL.iter().flat_map(|domain| domain.services()) {
             assert_ne!(
                 Addresses::default().of(service.health).port(),
                 0,

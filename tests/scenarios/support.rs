@@ -6,7 +6,7 @@ use std::time::Duration;
 use lab::parties::{Heard, Party};
 use lab::state::StateDir;
 use lab::supervisor::{Lab, Setup};
-use lab::topology::Addresses;
+use lab::topology::{Addresses, Domain};
 use mc_client::ClientEvent;
 use testkit::recording::Recording;
 use tokio::sync::broadcast;
@@ -23,10 +23,16 @@ pub(crate) fn binaries() -> PathBuf {
 
 /// A lab in a directory of its own, on free ports, that exports its keys.
 pub(crate) async fn start(dir: &tempfile::TempDir) -> Lab {
+    start_domains(dir, &[Domain::Primary]).await
+}
+
+/// The same with the services of several domains.
+pub(crate) async fn start_domains(dir: &tempfile::TempDir, domains: &[Domain]) -> Lab {
     let state = StateDir::open(&dir.path().join("lab")).unwrap();
     let setup = Setup {
         addresses: Addresses::free().unwrap(),
         lab_keys: true,
+        domains: domains.to_vec(),
     };
     Lab::start(state, setup, &binaries(), |_| ()).await.unwrap()
 }

@@ -161,7 +161,9 @@ fn configurations(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Configurations, (String, String)> {
     let mut values = addresses.values();
-    for file in ["ca", "cert", "key", "data", "secrets", "logs", "password"] {
+    for file in [
+        "ca", "cert", "key", "data", "secrets", "trust", "logs", "password",
+    ] {
         values.insert(file.to_owned(), String::new());
     }
     values.insert("lab_keys".to_owned(), false.to_string());
