@@ -83,6 +83,10 @@ fn listed(domains: &[&str]) -> Domains {
 }
 
 fn pck(from: (&Kms, &str), to: (&Kms, &str)) -> Result<Vec<u8>, BuildError> {
+    let id: PckId = match PckId::try_from(KeyId(0x1000_0001)) {
+        Ok(id) => id,
+        Err(error) => panic!("{error}"),
+    };
     Distribution {
         initiator: &from.0.keys(from.1),
         kms_initiator: &from.0.certificate,
@@ -93,11 +97,7 @@ fn pck(from: (&Kms, &str), to: (&Kms, &str)) -> Result<Vec<u8>, BuildError> {
         to_self: false,
         key_parameters: None,
     }
-    .pck(
-        &Pck::from_octets([5; 16]),
-        PckId::try_from(KeyId(0x1000_0001)).unwrap(),
-        &mut Counter(9),
-    )
+    .pck(&Pck::from_octets([5; 16]), id, &mut Counter(9))
 }
 
 const ALICE: &str = "sip:alice@mc.example";
@@ -164,7 +164,7 @@ fn a_key_is_never_encrypted_to_a_kms_that_does_not_answer_for_its_receiver() {
         refused,
         Err(BuildError::ForeignResponder {
             responder: "sip:bob@mc.example".to_owned(),
-            kms: partner.certificate.kms_uri.clone(),
+            kms: partner.certificate.kms_uri,
         })
     );
 }
