@@ -74,7 +74,8 @@ fn pck(from: &User, to: &str, time: NtpTime) -> Vec<u8> {
 
 fn verified(by: &User, octets: &[u8], now: NtpTime) -> Result<mikey::Verified, VerifyError> {
     let mut replay = ReplayCache::new(4);
-    Unverified::parse(octets).unwrap().verify(
+    let message = Unverified::parse(octets).expect("a message of ours");
+    message.verify(
         by.ring.certificates(),
         VerifyPolicy::default(),
         now,
@@ -83,7 +84,7 @@ fn verified(by: &User, octets: &[u8], now: NtpTime) -> Result<mikey::Verified, V
 }
 
 fn opened(by: &User, octets: &[u8], now: NtpTime) -> Result<Opened, OpenError> {
-    let verified = verified(by, octets, now).unwrap();
+    let verified = verified(by, octets, now).expect("a message of ours");
     verified.open(by.ring.root(), by.ring.keys())
 }
 
