@@ -9,12 +9,16 @@
 //! Every value from outside is checked before use: lengths, points on their curve and in their
 //! subgroup, scalars in range. [`self_test`] recomputes the RFCs' vectors at start-up.
 
+mod comb;
 mod curve;
 pub mod eccsi;
-mod field;
+mod fp;
+mod fp2;
 mod pairing;
 mod params;
+mod prepared;
 pub mod sakke;
+mod scalar;
 mod self_test;
 
 pub use params::{POINT_OCTETS, SED_OCTETS, SSV_OCTETS};

@@ -1,121 +1,72 @@
-//! The Tate-Lindner pairing (RFC 6508 3.2) and the group PF_p it maps to (2.1).
+//! The Tate-Lindner pairing (RFC 6508 3.2).
 
 use crate::curve::{Affine, Jacobian};
-use crate::field::{Fp, ORDER_BITS, Scalar};
-use crate::params::PAIRING_G;
-use zeroize::Zeroize;
+use crate::fp::Fp;
+use crate::fp2::Fp2;
+use crate::params::Q_ORDER;
+use crate::scalar::non_adjacent;
+use crypto_bigint::U1024;
+use std::sync::LazyLock;
 
-/// An element `a + ib` of `F_p^2`, where `i^2 = -1`, standing for the class `b / a` of PF_p: a factor
-/// from F_p makes no difference.
-#[derive(Clone, Copy)]
-struct Projective {
-    a: Fp,
-    b: Fp,
-}
-
-impl Projective {
-    const ONE: Self = Self {
-        a: Fp::ONE,
-        b: Fp::ZERO,
-    };
-
-    fn mul(&self, other: &Self) -> Self {
-        let (aa, bb) = (self.a.mul(&other.a), self.b.mul(&other.b));
-        let cross = self.a.add(&self.b).mul(&other.a.add(&other.b));
-        Self {
-            a: aa.sub(&bb),
-            b: cross.sub(&aa).sub(&bb),
-        }
-    }
-
-    fn square(&self) -> Self {
-        let a = self.a.add(&self.b).mul(&self.a.sub(&self.b));
-        Self {
-            a,
-            b: self.a.mul(&self.b).double(),
-        }
-    }
-
-    /// The representative `b / a`; `None` for the class of i, which has none.
-    fn to_element(self) -> Option<Fp> {
-        self.a.invert().map(|inverse| self.b.mul(&inverse))
-    }
-}
+/// The digits of q - 1. The loop runs to q - 1 and not to q, whose last line would be vertical.
+static DIGITS: LazyLock<Vec<i8>> =
+    LazyLock::new(|| non_adjacent(&U1024::from_be_hex(Q_ORDER).wrapping_sub(&U1024::ONE)));
 
 /// The pairing `<R, Q>`, as its representative in F_p. `None` when the points are not of the
-/// subgroup and the result has no representative.
+/// subgroup and the result has no representative. Constant time for points of the subgroup.
 ///
-/// The Miller loop runs over the bits of q - 1 in Jacobian coordinates. Each line value is scaled by
-/// its denominator, which lies in F_p and therefore vanishes in PF_p.
+/// The Miller loop runs in Jacobian coordinates with signed digits. Each line is scaled by its
+/// denominator, and a subtraction leaves out the vertical line through R: both lie in F_p and
+/// therefore vanish in PF_p.
 //= RFC 6508 3.2
 pub(crate) fn pairing(r: &Affine, q: &Affine) -> Option<Fp> {
-    let mut v = Projective::ONE;
-    let mut c = Jacobian {
-        x: r.x,
-        y: r.y,
-        z: Fp::ONE,
-    };
-    for index in (0..ORDER_BITS - 1).rev() {
-        v = v.square().mul(&tangent(&c, q));
-        c = c.double();
-        // q is odd, so q - 1 differs from it in bit 0 only.
-        if index > 0 && bool::from(Scalar::ORDER.bit(index)) {
-            let next = c.add_affine(r);
-            v = v.mul(&chord(&c, r, &next, q));
-            c = next;
-        }
-    }
-    let t = v.square().square();
-    t.to_element()
-}
-
-/// The tangent at C, evaluated at the distorted Q and scaled by `2 y z^3`.
-fn tangent(c: &Jacobian, q: &Affine) -> Projective {
-    let zz = c.z.square();
-    let m = c.x.sub(&zz).mul(&c.x.add(&zz)).triple();
-    let scale = c.y.mul(&c.z).double().mul(&zz);
-    let a = m.mul(&q.x.mul(&zz).add(&c.x)).sub(&c.y.square().double());
-    Projective {
-        a,
-        b: scale.mul(&q.y),
-    }
-}
-
-/// The line through C and R, evaluated at the distorted Q and scaled by the z of their sum.
-fn chord(c: &Jacobian, r: &Affine, sum: &Jacobian, q: &Affine) -> Projective {
-    let slope = r.y.mul(&c.z.square()).mul(&c.z).sub(&c.y);
-    let a = slope.mul(&q.x.add(&r.x)).sub(&sum.z.mul(&r.y));
-    Projective {
-        a,
-        b: sum.z.mul(&q.y),
-    }
-}
-
-/// `g^r` in PF_p, as its representative, in time independent of r.
-pub(crate) fn base_power(r: &Scalar) -> Option<Fp> {
-    let g = Projective {
-        a: Fp::ONE,
-        b: Fp::from_hex(PAIRING_G),
-    };
-    let mut power = Projective::ONE;
-    for index in (0..ORDER_BITS).rev() {
-        power = power.square();
-        let with = power.mul(&g);
-        let bit = r.bit(index);
-        power = Projective {
-            a: power.a.select(&with.a, bit),
-            b: power.b.select(&with.b, bit),
+    let mut v = Fp2::ONE;
+    let mut c = r.to_jacobian();
+    let minus_r = r.neg();
+    for digit in DIGITS.iter() {
+        let line;
+        (c, line) = tangent(&c, q);
+        v = v.square().mul(&line);
+        let addend = match digit {
+            1 => r,
+            -1 => &minus_r,
+            _ => continue,
         };
+        let line;
+        (c, line) = chord(&c, addend, q);
+        v = v.mul(&line);
     }
-    let element = power.to_element();
-    power.a.zeroize();
-    power.b.zeroize();
-    element
+    v.square().square().to_class()
+}
+
+/// The double of C, and the tangent at C, evaluated at the distorted Q and scaled by `2 y z^3`.
+fn tangent(c: &Jacobian, q: &Affine) -> (Jacobian, Fp2) {
+    let (yy, zz) = Fp::mul2((&c.y, &c.y), (&c.z, &c.z));
+    let (double, m) = c.double_with(&yy, &zz);
+    let (x, y) = Fp::mul2((&q.x, &zz), (&q.y, &zz));
+    let (a, b) = Fp::mul2((&m, &x.add(&c.x)), (&double.z, &y));
+    let a = a.sub(&yy.double());
+    (double, Fp2 { a, b })
+}
+
+/// The sum of C and R, and the line through them, evaluated at the distorted Q and scaled by the z
+/// of the sum.
+fn chord(c: &Jacobian, r: &Affine, q: &Affine) -> (Jacobian, Fp2) {
+    let (sum, slope) = c.add_with(r);
+    let (a, b) = Fp::dot2(
+        &[(&slope, &q.x.add(&r.x)), (&sum.z, &r.y.neg())],
+        &[(&sum.z, &q.y), (&Fp::ZERO, &Fp::ZERO)],
+    );
+    (sum, Fp2 { a, b })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::comb::{BASE, base_power, multiply};
+    use crate::params::PAIRING_G;
+    use crate::scalar::Scalar;
+    use subtle::ConstantTimeEq;
 
     #[test]
     fn the_base_point_pairs_to_g() {
@@ -125,13 +76,13 @@ mod tests {
 
     #[test]
     fn the_pairing_is_bilinear() {
-        let (two, three) = (
-            Scalar::from_octets(&[2]).unwrap(),
-            Scalar::from_octets(&[3]).unwrap(),
-        );
-        let p2 = Affine::BASE.times(&two).to_affine().unwrap();
-        let p3 = Affine::BASE.times(&three).to_affine().unwrap();
-        let six = base_power(&Scalar::from_octets(&[6]).unwrap()).unwrap();
+        let scalar = |octet| Scalar::from_octets(&[octet]).unwrap();
+        let multiple = |octet| {
+            let product = multiply(&[(BASE.as_ref().unwrap(), &scalar(octet))]);
+            product.to_affine().unwrap()
+        };
+        let (p2, p3) = (multiple(2), multiple(3));
+        let six = base_power(&scalar(6)).unwrap().to_class().unwrap();
         assert!(bool::from(pairing(&p2, &p3).unwrap().ct_eq(&six)));
         assert!(bool::from(pairing(&p3, &p2).unwrap().ct_eq(&six)));
     }

@@ -3,14 +3,19 @@
 
 mod shared_value;
 
-use crate::curve::Affine;
-use crate::field::{Fp, Scalar};
-use crate::pairing::{base_power, pairing};
+use crate::comb::{BASE, PointComb, base_power, multiply};
+use crate::curve::{Affine, Jacobian};
+use crate::fp::Fp;
+use crate::pairing::pairing;
 use crate::params::{FIELD_OCTETS, PAIRING_G, POINT_OCTETS, SED_OCTETS, SSV_OCTETS};
+use crate::prepared::FixedPoint;
+use crate::scalar::Scalar;
 use crate::{CryptoError, sized};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -19,15 +24,32 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub struct MasterSecret([u8; FIELD_OCTETS]);
 
 /// The KMS's public key Z: `PubEncKey` of its certificate.
-#[derive(Clone, Copy)]
+///
+/// The first encapsulation or decapsulation computes tables, which all clones share.
+#[derive(Clone)]
 pub struct PublicKey {
     point: Affine,
     octets: [u8; POINT_OCTETS],
+    table: Arc<OnceLock<Option<PointComb>>>,
 }
 
 /// A user's Receiver Secret Key: `UserDecryptKey`.
+///
+/// The second decapsulation computes tables, which all clones share and the last one erases: a key
+/// that opens a single message does without.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct ReceiverSecretKey(Affine);
+pub struct ReceiverSecretKey {
+    point: Affine,
+    #[zeroize(skip)]
+    prepared: Arc<Prepared>,
+}
+
+/// What repeated use of a Receiver Secret Key computes once.
+#[derive(Default)]
+struct Prepared {
+    used: AtomicBool,
+    functions: OnceLock<Option<FixedPoint>>,
+}
 
 /// A shared secret value: in MC, the 16 octets of a GMK, PCK, CSK or SPK.
 pub type Ssv = zeroize::Zeroizing<[u8; SSV_OCTETS]>;
@@ -112,33 +134,39 @@ impl MasterSecret {
     /// # Errors
     /// [`CryptoError::Fault`] when the machine computes nonsense.
     pub fn public_key(&self) -> Result<PublicKey, CryptoError> {
-        let point = Affine::BASE
-            .times(&self.scalar())
-            .to_affine()
-            .ok_or(CryptoError::Fault)?;
-        Ok(PublicKey {
-            point,
-            octets: point.to_octets(),
-        })
+        let mut z = self.scalar();
+        let point = multiple_of_base(&z)?.to_affine();
+        z.zeroize();
+        Ok(PublicKey::new(point.ok_or(CryptoError::Fault)?))
     }
 
     /// Issues the Receiver Secret Key `[1 / (a + z)]P` of an identifier and checks it.
     ///
     /// # Errors
     /// When the identifier is not below q as an integer, collides with z, or the result does not
-    /// verify (a fault would leak z).
+    /// verify (a fault could leak z).
     //= RFC 6508 6.1.1
     pub fn issue(&self, id: &[u8]) -> Result<ReceiverSecretKey, CryptoError> {
         let a = identifier(id)?;
-        let mut inverse = a
-            .inverse_of_sum(&self.scalar())
-            .ok_or(CryptoError::Unissuable)?;
-        let point = Affine::BASE.times(&inverse).to_affine();
+        let mut z = self.scalar();
+        let mut inverse = a.inverse_of_sum(&z).ok_or(CryptoError::Unissuable)?;
+        let inverts = inverse.mul(&a.add(&z)).ct_eq(&Scalar::ONE);
+        z.zeroize();
+        let point = multiple_of_base(&inverse)?.to_affine();
+        // The check walks other digits and other table entries: those of the next multiple.
+        let mut next = inverse.add(&Scalar::ONE);
+        let again = multiple_of_base(&next)?;
         inverse.zeroize();
-        let key = ReceiverSecretKey(point.ok_or(CryptoError::Fault)?);
-        key.validate(&self.public_key()?, id)
-            .map_err(|_| CryptoError::Fault)?;
-        Ok(key)
+        next.zeroize();
+        let key = ReceiverSecretKey::new(point.ok_or(CryptoError::Fault)?);
+        let mut expected = key.point.to_jacobian().add_affine(&Affine::BASE);
+        let holds = inverts & expected.ct_eq(&again);
+        expected.zeroize();
+        if bool::from(holds) {
+            Ok(key)
+        } else {
+            Err(CryptoError::Fault)
+        }
     }
 }
 
@@ -148,11 +176,29 @@ impl PublicKey {
     /// # Errors
     /// When any of that does not hold.
     pub fn from_octets(octets: &[u8]) -> Result<Self, CryptoError> {
-        let point = Affine::of_subgroup(octets, "PubEncKey")?;
-        Ok(Self {
+        Affine::of_subgroup(octets, "PubEncKey").map(Self::new)
+    }
+
+    fn new(point: Affine) -> Self {
+        Self {
             point,
             octets: point.to_octets(),
-        })
+            table: Arc::default(),
+        }
+    }
+
+    /// Computes the tables that encapsulation and decapsulation use, 115 kB, unless they are there.
+    /// The first use does so by itself.
+    ///
+    /// # Errors
+    /// [`CryptoError::Fault`] when the machine computes nonsense.
+    pub fn prepare(&self) -> Result<(), CryptoError> {
+        self.table().map(|_| ())
+    }
+
+    fn table(&self) -> Result<&PointComb, CryptoError> {
+        let table = self.table.get_or_init(|| PointComb::new(&self.point));
+        table.as_ref().ok_or(CryptoError::Fault)
     }
 
     /// The 257 octets of the certificate.
@@ -163,8 +209,16 @@ impl PublicKey {
 
     /// `[b]P + Z`, which only the holder of the identifier's RSK can pair away.
     fn of_identifier(&self, b: &Scalar) -> Result<Affine, CryptoError> {
-        let sum = Affine::BASE.times(b).add_affine(&self.point);
+        let sum = multiple_of_base(b)?.add_affine(&self.point);
         sum.to_affine().ok_or(CryptoError::Unissuable)
+    }
+
+    /// `[r]([b]P + Z)`, as `[rb]P + [r]Z`: the tables serve every identifier.
+    fn encapsulating(&self, b: &Scalar, r: &Scalar) -> Result<Jacobian, CryptoError> {
+        let mut rb = r.mul(b);
+        let sum = multiply(&[(base()?, &rb), (self.table()?, r)]);
+        rb.zeroize();
+        Ok(sum)
     }
 
     /// Encapsulates a shared secret value to an identifier: 273 octets of SAKKE payload data.
@@ -175,14 +229,20 @@ impl PublicKey {
     pub fn encapsulate(&self, id: &[u8], ssv: &Ssv) -> Result<[u8; SED_OCTETS], CryptoError> {
         let b = identifier(id)?;
         let mut r = ephemeral(ssv, id);
-        let point = self.of_identifier(&b)?.times(&r).to_affine();
-        let power = base_power(&r);
+        let point = self.encapsulating(&b, &r)?;
+        let mut power = base_power(&r).ok_or(CryptoError::Fault)?;
         r.zeroize();
-        let (Some(point), Some(mut power)) = (point, power) else {
-            return Err(CryptoError::Unissuable);
+        // Both need an inverse, the point that of z: infinity has none.
+        let inverses = Fp::invert_all(&[point.z, power.a]).map(zeroize::Zeroizing::new);
+        let inverses = inverses.ok_or(CryptoError::Unissuable)?;
+        let [z, a] = inverses.as_slice() else {
+            return Err(CryptoError::Fault);
         };
-        let mask = mask(&power);
+        let point = point.scale(z);
+        let mut class = power.b.mul(a);
         power.zeroize();
+        let mask = mask(&class);
+        class.zeroize();
         let mut data = [0; SED_OCTETS];
         let (head, tail) = data.split_at_mut(POINT_OCTETS);
         head.copy_from_slice(&point.to_octets());
@@ -199,13 +259,48 @@ impl ReceiverSecretKey {
     /// # Errors
     /// When the octets are no point of the curve.
     pub fn from_octets(octets: &[u8]) -> Result<Self, CryptoError> {
-        Affine::from_octets(octets, "UserDecryptKey").map(Self)
+        Affine::from_octets(octets, "UserDecryptKey").map(Self::new)
+    }
+
+    fn new(point: Affine) -> Self {
+        Self {
+            point,
+            prepared: Arc::default(),
+        }
+    }
+
+    /// Computes the tables that make decapsulation fast, 390 kB, unless they are there. The second
+    /// decapsulation does so by itself.
+    ///
+    /// # Errors
+    /// [`CryptoError::WrongSubgroup`] when the key is not of the order q.
+    pub fn prepare(&self) -> Result<(), CryptoError> {
+        self.functions().map(|_| ())
+    }
+
+    fn functions(&self) -> Result<&FixedPoint, CryptoError> {
+        let functions = self
+            .prepared
+            .functions
+            .get_or_init(|| FixedPoint::new(&self.point));
+        functions
+            .as_ref()
+            .ok_or(CryptoError::WrongSubgroup("UserDecryptKey"))
+    }
+
+    /// The pairing of the key with an encapsulation's point.
+    fn pairing(&self, point: &Affine) -> Result<Option<Fp>, CryptoError> {
+        let used = self.prepared.used.swap(true, Ordering::Relaxed);
+        match self.prepared.functions.get() {
+            None if !used => Ok(pairing(point, &self.point)),
+            _ => Ok(self.functions()?.pairing(point)),
+        }
     }
 
     /// The 257 octets, for the key's owner only.
     #[must_use]
     pub fn octets(&self) -> zeroize::Zeroizing<[u8; POINT_OCTETS]> {
-        zeroize::Zeroizing::new(self.0.to_octets())
+        zeroize::Zeroizing::new(self.point.to_octets())
     }
 
     /// Checks that the key belongs to the identifier and the KMS: `<[a]P + Z, RSK> = g`.
@@ -215,7 +310,7 @@ impl ReceiverSecretKey {
     //= RFC 6508 6.1.2
     pub fn validate(&self, kms: &PublicKey, id: &[u8]) -> Result<(), CryptoError> {
         let target = kms.of_identifier(&identifier(id)?)?;
-        let pairing = pairing(&target, &self.0);
+        let pairing = pairing(&target, &self.point);
         let holds = pairing.is_some_and(|w| bool::from(w.ct_eq(&Fp::from_hex(PAIRING_G))));
         if holds {
             Ok(())
@@ -234,7 +329,8 @@ impl ReceiverSecretKey {
         let data: [u8; SED_OCTETS] = sized(data, "SAKKE data")?;
         let (point, hidden) = data.split_at(POINT_OCTETS);
         let point = Affine::from_octets(point, "R")?;
-        let mut w = pairing(&point, &self.0).ok_or(CryptoError::Decapsulation)?;
+        let w = self.pairing(&point)?;
+        let mut w = w.ok_or(CryptoError::Decapsulation)?;
         let mask = mask(&w);
         w.zeroize();
         let mut ssv = Ssv::new([0; SSV_OCTETS]);
@@ -242,15 +338,23 @@ impl ReceiverSecretKey {
             *out = hidden ^ mask;
         }
         let mut r = ephemeral(&ssv, id);
-        let again = kms.of_identifier(&identifier(id)?)?.times(&r).to_affine();
+        let again = kms.encapsulating(&identifier(id)?, &r)?;
         r.zeroize();
-        let holds = again.is_some_and(|again| bool::from(again.ct_eq(&point)));
-        if holds {
+        let holds = again.ct_eq(&point.to_jacobian());
+        if bool::from(holds) {
             Ok(ssv)
         } else {
             Err(CryptoError::Decapsulation)
         }
     }
+}
+
+fn base() -> Result<&'static PointComb, CryptoError> {
+    BASE.as_ref().ok_or(CryptoError::Fault)
+}
+
+fn multiple_of_base(scalar: &Scalar) -> Result<Jacobian, CryptoError> {
+    Ok(multiply(&[(base()?, scalar)]))
 }
 
 /// The identifier as an integer; MC's 32 octets are always below q.

@@ -18,7 +18,7 @@ impl ReceiverSecretKey {
         let data: [u8; SED_OCTETS] = sized(data, "SAKKE data")?;
         let (point, _) = data.split_at(POINT_OCTETS);
         let point = Affine::from_octets(point, "R")?;
-        let mut w = pairing(&point, &self.0).ok_or(CryptoError::Decapsulation)?;
+        let mut w = pairing(&point, &self.point).ok_or(CryptoError::Decapsulation)?;
         let octets = Zeroizing::new(w.to_octets());
         w.zeroize();
         Ok(octets)
