@@ -167,11 +167,8 @@ impl<'f> Formed<'f> {
     ) -> Result<Vec<u8>, BuildError> {
         let mut iv = [0; 16];
         rng.fill_bytes(&mut iv);
-        let (kpak, keys) = (
-            &self.distribution.kms_initiator.authentication,
-            self.distribution.initiator,
-        );
-        let sign = |signed: &[u8]| keys.sign().sign(kpak, keys.uid().octets(), signed, rng);
+        let keys = self.distribution.initiator;
+        let sign = |signed: &[u8]| keys.sign().sign(signed, rng);
         self.distribution
             .assemble(self.form, (key, csb_id, iv), sign)
     }

@@ -72,11 +72,10 @@ fn keypair(args: &Args<'_>) -> Results {
     results([("ssk", hex(key.ssk().as_slice())), ("pvt", hex(key.pvt()))])
 }
 
-fn signing_key(args: &Args<'_>) -> Result<(AuthenticationKey, SigningKey), super::Error> {
+fn signing_key(args: &Args<'_>) -> Result<SigningKey, super::Error> {
     let kpak = AuthenticationKey::from_octets(&args.octets("kpak")?)?;
     let (id, ssk, pvt) = (args.octets("id")?, args.octets("ssk")?, args.octets("pvt")?);
-    let key = SigningKey::validated(&kpak, &id, &ssk, &pvt)?;
-    Ok((kpak, key))
+    Ok(SigningKey::validated(&kpak, &id, &ssk, &pvt)?)
 }
 
 fn validate(args: &Args<'_>) -> Results {
@@ -84,12 +83,12 @@ fn validate(args: &Args<'_>) -> Results {
 }
 
 fn sign(args: &Args<'_>) -> Results {
-    let (kpak, key) = signing_key(args)?;
+    let key = signing_key(args)?;
     let message = args.octets("message")?;
     let signature = if args.has("j") {
         key.sign_reproducibly(&message, &args.octets("j")?)?
     } else {
-        key.sign(&kpak, &args.octets("id")?, &message, &mut mc_runtime::rng())?
+        key.sign(&message, &mut mc_runtime::rng())?
     };
     results([("signature", hex(signature))])
 }

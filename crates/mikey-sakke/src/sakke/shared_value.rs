@@ -2,7 +2,6 @@
 
 use super::ReceiverSecretKey;
 use crate::curve::Affine;
-use crate::pairing::pairing;
 use crate::params::{FIELD_OCTETS, POINT_OCTETS, SED_OCTETS};
 use crate::{CryptoError, sized};
 use zeroize::{Zeroize, Zeroizing};
@@ -18,7 +17,8 @@ impl ReceiverSecretKey {
         let data: [u8; SED_OCTETS] = sized(data, "SAKKE data")?;
         let (point, _) = data.split_at(POINT_OCTETS);
         let point = Affine::from_octets(point, "R")?;
-        let mut w = pairing(&point, &self.point).ok_or(CryptoError::Decapsulation)?;
+        let w = self.pairing(&point)?;
+        let mut w = w.ok_or(CryptoError::Decapsulation)?;
         let octets = Zeroizing::new(w.to_octets());
         w.zeroize();
         Ok(octets)
