@@ -15,7 +15,7 @@ TEST_PACKAGES := tshark sngrep libsrtp2-dev libwolfssl-dev sip-tester xmlsec1 li
 PYTHON_PACKAGES := authlib==1.* pystoi numpy requests cryptography
 BINARIES := -p idms -p kms -p gms -p mcptt-server -p segy -p lmr-sim -p web-ui -p lab
 
-.PHONY: help demo lab lab-down test check e2e-docker fmt clean
+.PHONY: help demo lab lab-down test check bench e2e-docker fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -44,6 +44,12 @@ check: $(STAMPS)/build $(STAMPS)/deny ## format, lints, docs, licences, duplicat
 
 fmt: ## format the code
 	cargo fmt --all
+
+bench: $(STAMPS)/build $(STAMPS)/test ## measure the cryptography against wolfSSL, in CPU time
+	@mkdir -p target/bench
+	cc -O2 -Wall -Wextra -o target/bench/wolfssl benches/crypto/wolfssl.c $$(pkg-config --cflags --libs wolfssl)
+	cargo build --release --quiet -p bench-crypto
+	target/release/bench-crypto target/bench/wolfssl target/bench/crypto.json
 
 e2e-docker: ## run the lab in containers (installs and starts Docker where it is missing)
 	deploy/e2e-docker

@@ -1,0 +1,196 @@
+//! What is measured, and the keys it is measured with.
+
+use anyhow::{Result, ensure};
+use getrandom::SysRng;
+use mc_ids::{Csk, CskId, KeyPeriod, KeyPurpose, KmsUri, NtpTime};
+use mikey::{
+    Distribution, KeyParameters, KmsCertificate, ReplayCache, Unverified, UserKeys, VerifyPolicy,
+};
+use mikey_sakke::eccsi;
+use mikey_sakke::sakke::{MasterSecret, PublicKey, ReceiverSecretKey, Ssv};
+use rand_core::UnwrapErr;
+use std::cell::Cell;
+
+/// Noon of 1 November 2025.
+const NOW: NtpTime = NtpTime(0xecb0_7fc0_0000_0000);
+const ALICE: &str = "sip:alice@example.org";
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    /// Its name in the table and in the JSON file.
+    pub(crate) name: &'static str,
+    /// The peer's name of it, if it has the like.
+    pub(crate) peer: Option<&'static str>,
+    /// How many operations one run is.
+    pub(crate) batch: u32,
+    pub(crate) run: fn(&Fixture) -> Result<()>,
+}
+
+const fn one(name: &'static str, run: fn(&Fixture) -> Result<()>) -> Operation {
+    Operation {
+        name,
+        peer: Some(name),
+        batch: 1,
+        run,
+    }
+}
+
+/// The rows, in order.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    one("sakke_decapsulate", |f| {
+        ensure!(f.rsk.decapsulate(&f.public, &f.id, &f.sed)? == f.ssv);
+        Ok(())
+    }),
+    one("sakke_decapsulate_first", |f| {
+        let rsk = ReceiverSecretKey::from_octets(f.rsk.octets().as_slice())?;
+        ensure!(rsk.decapsulate(&f.public, &f.id, &f.sed)? == f.ssv);
+        Ok(())
+    }),
+    one("sakke_encapsulate", |f| {
+        f.public.encapsulate(&f.recipient(), &f.ssv)?;
+        Ok(())
+    }),
+    one("sakke_issue_rsk", |f| {
+        f.z.issue(&f.recipient())?;
+        Ok(())
+    }),
+    one("sakke_validate_rsk", |f| {
+        Ok(f.rsk.validate(&f.public, &f.id)?)
+    }),
+    one("sakke_rsk_tables", |f| {
+        let rsk = ReceiverSecretKey::from_octets(f.rsk.octets().as_slice())?;
+        Ok(rsk.prepare()?)
+    }),
+    one("sakke_kms_tables", |f| Ok(f.z.public_key()?.prepare()?)),
+    one("eccsi_verify", |f| {
+        Ok(f.kpak.verify(&f.id, f.message.as_bytes(), &f.signature)?)
+    }),
+    one("eccsi_verify_known", |f| {
+        Ok(f.verifier.verify(f.message.as_bytes(), &f.signature)?)
+    }),
+    one("eccsi_sign", |f| {
+        f.signer
+            .sign(f.message.as_bytes(), &mut UnwrapErr(SysRng))?;
+        Ok(())
+    }),
+    one("eccsi_issue", |f| {
+        f.ksak.issue(&f.recipient(), &mut UnwrapErr(SysRng))?;
+        Ok(())
+    }),
+    one("mikey_read", |f| {
+        let mut replay = ReplayCache::new(1);
+        let message = Unverified::parse(&f.i_message)?;
+        let message = message.verify([&f.kms], VerifyPolicy::default(), NOW, &mut replay)?;
+        let opened = message.open(&f.kms, [&f.alice])?;
+        ensure!(opened.key_parameters.is_some());
+        Ok(())
+    }),
+];
+
+/// Keys of a KMS and of one user, and what was made with them.
+#[derive(Debug)]
+pub(crate) struct Fixture {
+    ksak: eccsi::AuthenticationSecret,
+    kpak: eccsi::AuthenticationKey,
+    z: MasterSecret,
+    public: PublicKey,
+    id: [u8; 32],
+    signer: eccsi::SigningKey,
+    verifier: eccsi::Verifier,
+    rsk: ReceiverSecretKey,
+    ssv: Ssv,
+    sed: Vec<u8>,
+    message: String,
+    signature: Vec<u8>,
+    kms: KmsCertificate,
+    alice: UserKeys,
+    i_message: Vec<u8>,
+    recipients: Cell<u32>,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Result<Self> {
+        let mut rng = UnwrapErr(SysRng);
+        let ksak = eccsi::AuthenticationSecret::random(&mut rng)?;
+        let z = MasterSecret::random(&mut rng);
+        let (kpak, public) = (ksak.public_key(), z.public_key()?);
+        let kms = KmsCertificate {
+            kms_uri: KmsUri::new("kms.example.org")?,
+            period: KeyPeriod::new(2_592_000, 0)?,
+            encryption: public.clone(),
+            authentication: kpak.clone(),
+            is_security_gateway: false,
+        };
+        let id = *kms.uid(ALICE, NOW).octets();
+        let (signer, rsk) = (ksak.issue(&id, &mut rng)?, z.issue(&id)?);
+        let number = kms.period.number_at(NOW);
+        let (ssk, pvt) = (signer.ssk(), signer.pvt());
+        let alice = UserKeys::validated(
+            &kms,
+            ALICE,
+            number,
+            rsk.octets().as_slice(),
+            ssk.as_slice(),
+            pvt,
+        )?;
+        let ssv = Ssv::new([0x5C; 16]);
+        let message = "an I_MESSAGE of usual length. ".repeat(16);
+        let i_message = Distribution {
+            initiator: &alice,
+            kms_initiator: &kms,
+            responder: ALICE,
+            kms_responder: &kms,
+            time: NOW,
+            rand: [7; 16],
+            to_self: false,
+            key_parameters: Some(KeyParameters::in_use(KeyPurpose::Csk, None)),
+        }
+        .csk(&Csk::random(&mut rng), CskId::random(&mut rng), &mut rng)?;
+        Ok(Self {
+            sed: public.encapsulate(&id, &ssv)?.to_vec(),
+            signature: signer.sign(message.as_bytes(), &mut rng)?.to_vec(),
+            verifier: kpak.verifier(&id, signer.pvt())?,
+            ksak,
+            kpak,
+            z,
+            public,
+            id,
+            signer,
+            rsk,
+            ssv,
+            message,
+            kms,
+            alice,
+            i_message,
+            recipients: Cell::new(0),
+        })
+    }
+
+    /// The next of many identifiers.
+    fn recipient(&self) -> [u8; 32] {
+        let number = self.recipients.get().wrapping_add(1);
+        self.recipients.set(number);
+        let mut id = self.id;
+        for (octet, number) in id.iter_mut().zip(number.to_be_bytes()) {
+            *octet ^= number;
+        }
+        id
+    }
+
+    /// What the peer computes with, by the names it knows.
+    pub(crate) fn for_peer(&self) -> [(&'static str, Vec<u8>); 10] {
+        [
+            ("ksak", self.ksak.octets().to_vec()),
+            ("z", self.z.octets().to_vec()),
+            ("id", self.id.to_vec()),
+            ("ssk", self.signer.ssk().to_vec()),
+            ("pvt", self.signer.pvt().to_vec()),
+            ("rsk", self.rsk.octets().to_vec()),
+            ("sed", self.sed.clone()),
+            ("ssv", self.ssv.to_vec()),
+            ("message", self.message.clone().into_bytes()),
+            ("signature", self.signature.clone()),
+        ]
+    }
+}
