@@ -14,7 +14,9 @@ use point::{Affine, GENERATOR, Jacobian};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::hint::black_box;
 use std::sync::{Arc, OnceLock};
+use subtle::ConstantTimeEq;
 use tables::{BASE, FixedBase, times_public};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -66,11 +68,10 @@ pub struct SigningKey {
     pvt: [u8; POINT_OCTETS],
     #[zeroize(skip)]
     hs: [u8; SCALAR_OCTETS],
-    /// `Y = [HS]PVT + KPAK`, from public data.
     #[zeroize(skip)]
-    y: Affine,
+    kpak: AuthenticationKey,
     #[zeroize(skip)]
-    verifier: Arc<OnceLock<Verifier>>,
+    verifier: Arc<OnceLock<Result<Verifier, CryptoError>>>,
 }
 
 impl fmt::Debug for AuthenticationSecret {
@@ -176,20 +177,18 @@ impl AuthenticationSecret {
         let point = base()?.times(v).to_affine().ok_or(CryptoError::Fault)?;
         let pvt = point.to_octets();
         let hs = hash_hs(&self.kpak, id, &pvt);
-        let hs_v = scalar_of(&hs) * v;
-        let ssk = self.ksak + hs_v;
-        if bool::from(hs_v.is_zero() | ssk.is_zero()) {
+        let hs_scalar = scalar_of(&hs);
+        let ssk = self.ksak + hs_scalar * v;
+        if bool::from(hs_scalar.is_zero() | ssk.is_zero()) {
             return Err(CryptoError::Unissuable);
         }
         // A wrong PVT or SSK could reveal the KSAK, so the machine's results are checked before
-        // they leave, by other digits: [-v]G = -PVT, [HS v]G + KPAK = [SSK]G = Y.
+        // they leave: the PVT by other digits, the SSK backwards.
         let mut again = base()?.times(&-v);
-        let y = base()?.times(&hs_v).add_affine(&self.kpak.point);
-        let y = y.to_affine().ok_or(CryptoError::Fault)?;
-        let holds = again.is(&point.neg()) & base()?.times(&ssk).is(&y);
+        let holds = again.is(&point.neg()) & (black_box(ssk) - self.ksak).ct_eq(&(hs_scalar * v));
         again.zeroize();
         if bool::from(holds) {
-            Ok(SigningKey::new(ssk, pvt, hs, y))
+            Ok(SigningKey::new(ssk, pvt, hs, self.kpak.clone()))
         } else {
             Err(CryptoError::Fault)
         }
@@ -253,9 +252,14 @@ impl AuthenticationKey {
         let point = Affine::from_octets(pvt, "PVT")?;
         let pvt = point.to_octets();
         let hs = hash_hs(self, id, &pvt);
-        let y = times_public(&point, &scalar_of(&hs)).add_affine(&self.point);
-        let y = y.to_affine().ok_or(CryptoError::KeyMismatch("PVT"))?;
+        let y = self.bound_point(&point, &hs)?;
         Ok(Verifier::new(pvt, hs, &y))
+    }
+
+    /// `Y = [HS]PVT + KPAK`, which is `[SSK]G`.
+    fn bound_point(&self, pvt: &Affine, hs: &[u8; SCALAR_OCTETS]) -> Result<Affine, CryptoError> {
+        let y = times_public(pvt, &scalar_of(hs)).add_affine(&self.point);
+        y.to_affine().ok_or(CryptoError::KeyMismatch("PVT"))
     }
 }
 
@@ -337,30 +341,41 @@ impl SigningKey {
         let point = Affine::from_octets(pvt, "UserPubTokenPVT")?;
         let pvt = point.to_octets();
         let hs = hash_hs(kpak, id, &pvt);
-        let mismatch = CryptoError::KeyMismatch("UserSigningKeySSK");
-        let y = times_public(&point, &scalar_of(&hs)).add_affine(&kpak.point);
-        let y = y.to_affine().ok_or(mismatch)?;
+        let y = kpak.bound_point(&point, &hs)?;
         if !bool::from(base()?.times(&ssk).is(&y)) {
-            return Err(mismatch);
+            return Err(CryptoError::KeyMismatch("UserSigningKeySSK"));
         }
-        Ok(Self::new(ssk, pvt, hs, y))
+        Ok(Self::new(ssk, pvt, hs, kpak.clone()))
     }
 
-    fn new(ssk: Scalar, pvt: [u8; POINT_OCTETS], hs: [u8; SCALAR_OCTETS], y: Affine) -> Self {
+    fn new(
+        ssk: Scalar,
+        pvt: [u8; POINT_OCTETS],
+        hs: [u8; SCALAR_OCTETS],
+        kpak: AuthenticationKey,
+    ) -> Self {
         Self {
             ssk,
             pvt,
             hs,
-            y,
+            kpak,
             verifier: Arc::default(),
         }
     }
 
     /// What verifies this key's signatures.
-    #[must_use]
-    pub fn verifier(&self) -> &Verifier {
-        let verifier = || Verifier::new(self.pvt, self.hs, &self.y);
-        self.verifier.get_or_init(verifier)
+    ///
+    /// # Errors
+    /// [`CryptoError::Fault`] when the key's own data are broken.
+    pub fn verifier(&self) -> Result<&Verifier, CryptoError> {
+        let verifier = || {
+            let y = self
+                .kpak
+                .bound_point(&Affine::from_octets(&self.pvt, "PVT")?, &self.hs)?;
+            Ok(Verifier::new(self.pvt, self.hs, &y))
+        };
+        let verifier = self.verifier.get_or_init(verifier).as_ref();
+        verifier.map_err(|_| CryptoError::Fault)
     }
 
     /// The SSK's 32 octets, for the key's owner only.
@@ -390,7 +405,7 @@ impl SigningKey {
             j.zeroize();
             if let Some(signature) = signature {
                 // A faulty signature reveals the SSK.
-                self.verifier()
+                self.verifier()?
                     .verify(message, &signature)
                     .map_err(|_| CryptoError::Fault)?;
                 return Ok(signature);

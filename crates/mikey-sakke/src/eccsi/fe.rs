@@ -11,6 +11,7 @@
     reason = "a double limb is split into its halves"
 )]
 
+use std::hint::black_box;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroize;
 
@@ -131,17 +132,35 @@ impl Fe {
         ones.squared(30).mul(&x30).squared(2).mul(x1)
     }
 
+    /// The pair at an index of a table, by reading all; zeros if there is none.
+    pub(super) fn lookup(table: &[[Self; 2]], index: u8) -> [Self; 2] {
+        let mut found = [[0; 4]; 2];
+        for (at, entry) in (0_u64..).zip(table) {
+            // Indices are small: only equal ones wrap below zero.
+            let equal = (at ^ u64::from(index)).wrapping_sub(1) >> 63;
+            let mask = black_box(equal.wrapping_neg());
+            for (found, entry) in found.iter_mut().zip(entry) {
+                for (found, limb) in found.iter_mut().zip(&entry.0) {
+                    *found |= limb & mask;
+                }
+            }
+        }
+        found.map(Self)
+    }
+
     pub(super) fn is_zero(&self) -> Choice {
         self.ct_eq(&Self::ZERO)
     }
 }
 
 /// `a + b * c + carry` as low and high limb; it never overflows.
+#[inline(always)]
 fn mac(a: u64, b: u64, c: u64, carry: u64) -> (u64, u64) {
     let wide = u128::from(a) + u128::from(b) * u128::from(c) + u128::from(carry);
     (wide as u64, (wide >> 64) as u64)
 }
 
+#[inline(always)]
 fn add(a: &Limbs, b: &Limbs) -> (Limbs, bool) {
     let (mut out, mut carry) = ([0; 4], false);
     for i in 0..4 {
@@ -150,6 +169,7 @@ fn add(a: &Limbs, b: &Limbs) -> (Limbs, bool) {
     (out, carry)
 }
 
+#[inline(always)]
 fn sub(a: &Limbs, b: &Limbs) -> (Limbs, bool) {
     let (mut out, mut borrow) = ([0; 4], false);
     for i in 0..4 {
@@ -158,12 +178,15 @@ fn sub(a: &Limbs, b: &Limbs) -> (Limbs, bool) {
     (out, borrow)
 }
 
+#[inline(always)]
 fn add_p_if(a: &Limbs, condition: bool) -> Fe {
     let mask = u64::from(condition).wrapping_neg();
-    Fe(add(a, &P.map(|limb| limb & mask)).0)
+    let [p0, p1, p2, p3] = P;
+    Fe(add(a, &[p0 & mask, p1 & mask, p2 & mask, p3 & mask]).0)
 }
 
 /// The remainder of a number below 2p, whose bit 256 is `top`.
+#[inline(always)]
 fn reduce_once(a: &Limbs, top: bool) -> Fe {
     let (difference, borrow) = sub(a, &P);
     let (_, borrow) = u64::from(top).borrowing_sub(0, borrow);
@@ -171,6 +194,7 @@ fn reduce_once(a: &Limbs, top: bool) -> Fe {
 }
 
 /// Montgomery reduction: p is -1 modulo 2^64, so the limb to clear is itself the multiple of p.
+#[inline(always)]
 fn reduce(wide: [u64; 8]) -> Fe {
     let [a0, a1, a2, a3, b0, b1, b2, b3] = wide;
     let mut low = [a0, a1, a2, a3];
@@ -196,7 +220,13 @@ impl ConstantTimeEq for Fe {
 
 impl ConditionallySelectable for Fe {
     fn conditional_select(a: &Self, b: &Self, choice: Choice) -> Self {
-        Self([0, 1, 2, 3].map(|i| u64::conditional_select(&a.0[i], &b.0[i], choice)))
+        // The compiler must not see that the mask is a condition: it would branch on it.
+        let mask = black_box(u64::from(choice.unwrap_u8()).wrapping_neg());
+        let mut out = a.0;
+        for (out, b) in out.iter_mut().zip(&b.0) {
+            *out ^= (*out ^ b) & mask;
+        }
+        Self(out)
     }
 }
 

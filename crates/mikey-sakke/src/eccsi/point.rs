@@ -164,15 +164,6 @@ impl Jacobian {
     }
 }
 
-impl ConditionallySelectable for Affine {
-    fn conditional_select(a: &Self, b: &Self, choice: Choice) -> Self {
-        Self {
-            x: Fe::conditional_select(&a.x, &b.x, choice),
-            y: Fe::conditional_select(&a.y, &b.y, choice),
-        }
-    }
-}
-
 impl ConditionallySelectable for Jacobian {
     fn conditional_select(a: &Self, b: &Self, choice: Choice) -> Self {
         Self {

@@ -17,7 +17,7 @@ const DIGITS: usize = 43;
 const ENTRIES: usize = 1 << (WIDTH - 1);
 
 /// Multiples of a fixed point: `[e 64^i]X` for each digit place i and e from 1 to 32; 88 kB.
-pub(super) struct FixedBase(Vec<Affine>);
+pub(super) struct FixedBase(Vec<[Fe; 2]>);
 
 /// The table of the base point.
 pub(super) static BASE: LazyLock<Option<FixedBase>> = LazyLock::new(|| {
@@ -39,7 +39,8 @@ impl FixedBase {
             let next = entries.last().map(Jacobian::double);
             first = next.and_then(Jacobian::to_affine).unwrap_or(first);
         }
-        Self(Jacobian::to_affine_all(&entries))
+        let entries = Jacobian::to_affine_all(&entries);
+        Self(entries.iter().map(|entry| [entry.x, entry.y]).collect())
     }
 
     /// `[scalar]X`, in time independent of the scalar.
@@ -49,9 +50,11 @@ impl FixedBase {
         for (place, digit) in self.0.chunks_exact(ENTRIES).zip(digits.iter()) {
             let negative = Choice::from(digit.to_ne_bytes()[0] >> 7);
             let size = i8::conditional_select(digit, &digit.wrapping_neg(), negative);
-            let mut entry = lookup(place, size.unsigned_abs());
-            entry.y.conditional_assign(&entry.y.neg(), negative);
-            let with = sum.add_affine(&entry);
+            // For zero this finds nothing, and the sum is not taken.
+            let index = size.unsigned_abs().wrapping_sub(1);
+            let [x, mut y] = Fe::lookup(place, index);
+            y.conditional_assign(&y.neg(), negative);
+            let with = sum.add_affine(&Affine { x, y });
             sum.conditional_assign(&with, !Choice::from(u8::from(size == 0)));
         }
         sum
@@ -64,8 +67,8 @@ impl FixedBase {
             let size = usize::from(digit.unsigned_abs());
             match size.checked_sub(1).and_then(|index| place.get(index)) {
                 None => sum,
-                Some(entry) if digit < 0 => sum.add_affine(&entry.neg()),
-                Some(entry) => sum.add_affine(entry),
+                Some([x, y]) if digit < 0 => sum.add_affine(&Affine { x: *x, y: y.neg() }),
+                Some([x, y]) => sum.add_affine(&Affine { x: *x, y: *y }),
             }
         })
     }
@@ -163,19 +166,6 @@ fn sliding_digits(scalar: &Scalar) -> Vec<i8> {
         }
     }
     digits
-}
-
-/// Entry `size - 1` of a place, by reading all; nothing sensible for size zero.
-fn lookup(place: &[Affine], size: u8) -> Affine {
-    let mut found = Affine {
-        x: Fe::ZERO,
-        y: Fe::ZERO,
-    };
-    for (number, entry) in (1_u8..).zip(place) {
-        let equal = subtle::ConstantTimeEq::ct_eq(&number, &size);
-        found.conditional_assign(entry, equal);
-    }
-    found
 }
 
 #[cfg(test)]
