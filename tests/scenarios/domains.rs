@@ -74,7 +74,9 @@ fn pck(from: &User, to: &str, time: NtpTime) -> Vec<u8> {
 
 fn verified(by: &User, octets: &[u8], now: NtpTime) -> Result<mikey::Verified, VerifyError> {
     let mut replay = ReplayCache::new(4);
-    let message = Unverified::parse(octets).expect("a message of ours");
+    let Ok(message) = Unverified::parse(octets) else {
+        panic!("a message of ours is not read");
+    };
     message.verify(
         by.ring.certificates(),
         VerifyPolicy::default(),
@@ -84,7 +86,10 @@ fn verified(by: &User, octets: &[u8], now: NtpTime) -> Result<mikey::Verified, V
 }
 
 fn opened(by: &User, octets: &[u8], now: NtpTime) -> Result<Opened, OpenError> {
-    let verified = verified(by, octets, now).expect("a message of ours");
+    let verified = match verified(by, octets, now) {
+        Ok(verified) => verified,
+        Err(error) => panic!("a message of ours: {error}"),
+    };
     verified.open(by.ring.root(), by.ring.keys())
 }
 

@@ -4,7 +4,8 @@ use anyhow::{Result, ensure};
 use getrandom::SysRng;
 use mc_ids::{Csk, CskId, KeyPeriod, KeyPurpose, KmsUri, NtpTime};
 use mikey::{
-    Distribution, KeyParameters, KmsCertificate, ReplayCache, Unverified, UserKeys, VerifyPolicy,
+    Distribution, Domains, KeyParameters, KmsCertificate, ReplayCache, Unverified, UserKeys,
+    VerifyPolicy,
 };
 use mikey_sakke::eccsi;
 use mikey_sakke::sakke::{MasterSecret, PublicKey, ReceiverSecretKey, Ssv};
@@ -121,6 +122,7 @@ impl Fixture {
             encryption: public.clone(),
             authentication: kpak.clone(),
             is_security_gateway: false,
+            domains: Domains::Unlisted,
         };
         let id = *kms.uid(ALICE, NOW).octets();
         let (signer, rsk) = (ksak.issue(&id, &mut rng)?, z.issue(&id)?);
