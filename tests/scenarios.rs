@@ -12,6 +12,8 @@ mod support;
 
 #[path = "scenarios/domains.rs"]
 mod domains;
+#[path = "scenarios/domains_clients.rs"]
+mod domains_clients;
 #[path = "scenarios/gateway.rs"]
 mod gateway;
 #[path = "scenarios/group_calls.rs"]

@@ -19,20 +19,20 @@ use mikey::{
 
 use crate::support::{binaries, start_domains};
 
-const ALICE: &str = "sip:alice@mc.example";
-const SEGY: &str = "sip:segy@segy.example";
-const UNIT: &str = "sip:unit-1001@segy.example";
-const INTEROP: &str = "sip:interop-1@mc.example";
+pub(crate) const ALICE: &str = "sip:alice@mc.example";
+pub(crate) const SEGY: &str = "sip:segy@segy.example";
+pub(crate) const UNIT: &str = "sip:unit-1001@segy.example";
+pub(crate) const INTEROP: &str = "sip:interop-1@mc.example";
 const TALKGROUP: &str = "sip:talkgroup-1@segy.example";
 
 /// A user with its log-in and its keys.
-struct User {
+pub(crate) struct User {
     identity: &'static str,
     tokens: TokenSource,
-    ring: KeyRing,
+    pub(crate) ring: KeyRing,
 }
 
-async fn user(lab: &Lab, domain: Domain, name: &str, identity: &'static str) -> User {
+pub(crate) async fn user(lab: &Lab, domain: Domain, name: &str, identity: &'static str) -> User {
     let clock = SystemClock::shared();
     let tokens = tokens_in(lab, domain, name, clock.clone()).await.unwrap();
     let kms = kms_client_in(lab, domain, clock).unwrap();
@@ -189,6 +189,18 @@ async fn a_group_key_reaches_members_of_both_domains_wherever_the_group_is_homed
             assert_eq!(refused.unwrap_err(), 403, "{foreign}");
         }
     }
+}
+
+/// What a user of another domain gets of a group's key.
+pub(crate) async fn group_key_of(
+    lab: &Lab,
+    at: Domain,
+    group: &str,
+    user: &User,
+) -> Result<Vec<u8>, u16> {
+    let wanted = partner_config(lab, at, &[SCOPE_GMS]);
+    let token = user.tokens.partner_token(&wanted).await.unwrap();
+    group_key_message(lab, at, group, token.secret(), user.identity).await
 }
 
 /// The I_MESSAGE of the key transport document, or the status of the refusal.

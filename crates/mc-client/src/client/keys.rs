@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use mc_ids::Key128 as _;
 use mc_ids::{GroupId, NtpTime};
 use mc_runtime::auth::SCOPE_GMS;
-use mc_sip::{Dialog, StatusCode};
+use mc_sip::Dialog;
 use mc_trace::{Event, KeyKind, KeyLogEntry, names};
 use mikey::{Opened, Unverified, VerifyPolicy};
 
 use crate::client::established::Established;
 use crate::client::fetch_keys;
+use crate::client::partners::NotOpened;
 use crate::event::{ClientEvent, StepFailure};
 use crate::group_documents::selector;
 use crate::group_keys::own_guk_id;
@@ -92,18 +93,16 @@ impl Established {
         Ok(())
     }
 
-    /// A key message: verified, opened, taken over. The status to answer with.
+    /// A key message: verified, opened, taken over. What to answer with otherwise.
     //= TS 33.180 5.7
-    pub(super) async fn on_key_message(&mut self, octets: &[u8]) -> StatusCode {
-        let detail = match self.open(octets).await {
-            Ok(opened) => match self.accept_key(&opened) {
-                Ok(()) => return StatusCode::OK,
-                Err(detail) => detail,
-            },
-            Err(detail) => detail,
+    pub(super) async fn on_key_message(&mut self, octets: &[u8]) -> Result<(), NotOpened> {
+        let taken = match self.open(octets).await {
+            Ok(opened) => self
+                .accept_key(&opened)
+                .map_err(|detail| NotOpened::because(&detail)),
+            Err(not_opened) => Err(not_opened),
         };
-        self.key_refused(detail);
-        StatusCode::FORBIDDEN
+        taken.inspect_err(|refused| self.key_refused(refused.detail.clone()))
     }
 
     /// Reports a key message that is not taken.
@@ -116,8 +115,8 @@ impl Established {
     }
 
     /// Verifies and opens an I_MESSAGE that is meant for us.
-    pub(super) async fn open(&mut self, octets: &[u8]) -> Result<Opened, String> {
-        let message = Unverified::parse(octets).map_err(|error| error.to_string())?;
+    pub(super) async fn open(&mut self, octets: &[u8]) -> Result<Opened, NotOpened> {
+        let message = Unverified::parse(octets).map_err(|e| NotOpened::because(&e))?;
         if self
             .ring
             .certificate(message.claimed_kms_initiator())
@@ -127,32 +126,24 @@ impl Established {
         }
         let (ring, now) = (self.ring.clone(), self.shared.clock.ntp());
         let mut replay = std::mem::replace(&mut self.replay, mikey::ReplayCache::new(0));
+        let claimed = message.clone();
         // Signature and decapsulation are a few milliseconds each.
         let work = move || {
-            let opened = message
-                .verify(
-                    ring.certificates(),
-                    VerifyPolicy::default(),
-                    now,
-                    &mut replay,
-                )
-                .map_err(|error| error.to_string())
-                .and_then(|verified| {
-                    verified
-                        .open(ring.root(), ring.keys())
-                        .map_err(|error| error.to_string())
-                });
+            let policy = VerifyPolicy::default();
+            let verified = message.verify(ring.certificates(), policy, now, &mut replay);
+            let opened = verified.map(|message| message.open(ring.root(), ring.keys()));
             (opened, replay)
         };
-        let (opened, replay) = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| error.to_string())?;
+        let done = tokio::task::spawn_blocking(work).await;
+        let (opened, replay) = done.map_err(|e| NotOpened::because(&e))?;
         self.replay = replay;
-        for variant in opened.iter().flat_map(|opened| &opened.variants) {
-            let node = &self.config.node;
-            tracing::info!(node, variant = variant.name(), "key message: {variant}");
+        match opened {
+            Ok(opened) => opened.map_err(|e| NotOpened::because(&e)),
+            Err(error) => Err(NotOpened {
+                redirect: self.redirect(&claimed, &error),
+                ..NotOpened::because(&error)
+            }),
         }
-        opened
     }
 
     fn accept_key(&mut self, opened: &Opened) -> Result<(), String> {

@@ -14,6 +14,7 @@ use crate::call::SpeechKeys;
 use crate::call_id::CallId;
 use crate::client::calls::{AGENT, refuse_invite};
 use crate::client::established::Established;
+use crate::client::partners::{NotOpened, respond_redirect};
 use crate::event::ClientEvent;
 use crate::handle::Rejection;
 use crate::private_call_key::PrivateCallKey;
@@ -49,9 +50,12 @@ impl Established {
         };
         let key = match self.delivered_pck(message, &caller).await {
             Ok(key) => key,
-            Err(detail) => {
-                self.key_refused(detail);
-                return refuse_invite(&request, Refused::NotAuthentic);
+            Err(not_opened) => {
+                self.key_refused(not_opened.detail);
+                return match not_opened.redirect {
+                    Some(redirect) => respond_redirect(&request, &redirect),
+                    None => refuse_invite(&request, Refused::NotAuthentic),
+                };
             }
         };
         let call = self.table.next_private();
@@ -87,17 +91,19 @@ impl Established {
         &mut self,
         message: &str,
         caller: &McServiceId,
-    ) -> Result<PrivateCallKey, String> {
+    ) -> Result<PrivateCallKey, NotOpened> {
         let octets = STANDARD
             .decode(message)
-            .map_err(|_| "the key management message is no base64".to_owned())?;
+            .map_err(|_| NotOpened::because(&"the key management message is no base64"))?;
         let opened = self.open(&octets).await?;
         let kms = self
             .ring
             .certificate(&opened.kms_initiator)
-            .ok_or_else(|| format!("no certificate of {}", opened.kms_initiator))?;
+            .ok_or_else(|| {
+                NotOpened::because(&format!("no certificate of {}", opened.kms_initiator))
+            })?;
         let key = PrivateCallKey::delivered(&opened, caller, kms);
-        let key = key.map_err(|error| error.to_string())?;
+        let key = key.map_err(|error| NotOpened::because(&error))?;
         self.export_pck(&key);
         self.tell_gateway(caller);
         let summary = format!("PCK {} of {} accepted", key.id(), caller.as_str());

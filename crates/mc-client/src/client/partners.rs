@@ -1,10 +1,16 @@
-//! Certificates of partner domains of an established client, and telling the user where end-to-end
-//! protection ends (TS 33.180 5.2.7, Annex L).
+//! Partner domains of an established client: their certificates, the answer to messages of domains
+//! that are none, and telling the user where end-to-end protection ends (TS 33.180 5.2.7, 5.2.8,
+//! Annex L).
 
 use std::time::{Duration, Instant};
 
+use kms_protocol::{KRR_MEDIA_TYPE, RedirectResponse, Rejected};
 use mc_ids::McServiceId;
 use mc_runtime::auth::SCOPE_KMS;
+use mc_runtime::sip::IncomingRequest;
+use mc_sip::StatusCode;
+use mikey::{Unverified, VerifyError};
+use time::OffsetDateTime;
 
 use crate::client::established::Established;
 use crate::event::ClientEvent;
@@ -12,7 +18,57 @@ use crate::event::ClientEvent;
 /// Time between two questions to the KMS: what misses a certificate comes from peers.
 const PARTNERS_RETRY: Duration = Duration::from_secs(5);
 
+/// Why a key message was not opened.
+#[derive(Debug)]
+pub(super) struct NotOpened {
+    /// In words, for the log.
+    pub(super) detail: String,
+    /// Its KMS is not acceptable here: what to tell the sender.
+    pub(super) redirect: Option<Box<RedirectResponse>>,
+}
+
+impl NotOpened {
+    pub(super) fn because(reason: &dyn std::fmt::Display) -> Self {
+        Self {
+            detail: reason.to_string(),
+            redirect: None,
+        }
+    }
+}
+
+/// The answer to a request whose key message names a KMS that is not acceptable here.
+//= TS 33.180 5.2.8
+pub(super) fn respond_redirect(request: &IncomingRequest, redirect: &RedirectResponse) {
+    let response = request.response(StatusCode::NOT_ACCEPTABLE_HERE);
+    let body = redirect.to_xml().into_bytes();
+    request.respond(response.with_body(KRR_MEDIA_TYPE, body));
+}
+
 impl Established {
+    /// What to tell the sender of a message that did not verify: nothing, unless the reason is its
+    /// KMS.
+    pub(super) fn redirect(
+        &self,
+        message: &Unverified,
+        error: &VerifyError,
+    ) -> Option<Box<RedirectResponse>> {
+        let is_kms = matches!(
+            error,
+            VerifyError::UnknownKms(_) | VerifyError::ForeignInitiator { .. }
+        );
+        is_kms.then(|| {
+            let kmss = self.ring.certificates().map(|kms| kms.kms_uri.clone());
+            Box::new(RedirectResponse {
+                initiator: message.claimed_initiator().uri.clone(),
+                receiver: message.claimed_responder().uri.clone(),
+                rejected: Some(Rejected::Initiator(message.claimed_kms_initiator().clone())),
+                acceptable: kmss.collect(),
+                time: Some(OffsetDateTime::UNIX_EPOCH + self.shared.clock.unix()),
+                processor: Some(self.link.identity.mcptt_id.as_str().to_owned()),
+            })
+        })
+    }
+
     /// Asks the KMS for newer certificates, because one was missed: trust may have come since the last
     /// look.
     //= TS 33.180 D.2.5

@@ -7,6 +7,7 @@ use mc_xml::xcap_diff::XcapDiff;
 
 use crate::client::calls::AGENT;
 use crate::client::established::{Established, NOT_FOR_US};
+use crate::client::partners::{NotOpened, respond_redirect};
 use crate::group_documents::selector;
 
 impl Established {
@@ -55,13 +56,21 @@ impl Established {
         let Some(part) = parts.get(media::MIKEY) else {
             return request.respond_status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         };
-        let status = self.on_key_message(&part.content).await;
-        let mut response = request.response(status);
-        if !status.is_success() {
-            let warning = Warning::numbered(AGENT, McWarning::MikeyAuthenticationFailed);
-            response = response.with_warning(&warning);
+        match self.on_key_message(&part.content).await {
+            Ok(()) => request.respond_status(StatusCode::OK),
+            Err(NotOpened {
+                redirect: Some(redirect),
+                ..
+            }) => respond_redirect(request, &redirect),
+            Err(_) => {
+                let warning = Warning::numbered(AGENT, McWarning::MikeyAuthenticationFailed);
+                request.respond(
+                    request
+                        .response(StatusCode::FORBIDDEN)
+                        .with_warning(&warning),
+                );
+            }
         }
-        request.respond(response);
     }
 
     /// Changes of group documents.
