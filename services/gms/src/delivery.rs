@@ -345,9 +345,9 @@ impl Gms {
     ) -> Result<Vec<u8>, Refusal> {
         let limit = Duration::from_secs(self.config.delivery_timeout_s);
         let document = &group.document;
-        let others = document.members().iter().map(|m| m.uri.as_str());
-        let users: Vec<&str> = std::iter::once(member).chain(others).collect();
-        let ring = self.keys.ring_for(&users, limit).await;
+        let members = document.members().iter().map(|m| m.uri.as_str());
+        let members: Vec<&str> = members.collect();
+        let ring = self.keys.ring_for(member, &members, limit).await;
         let ring = ring.ok_or(Refusal::NoKeys)?;
         let description = KeyDescription {
             group_id: document.uri().to_owned(),

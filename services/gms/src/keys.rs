@@ -80,15 +80,22 @@ impl KeyWatch {
         self.ring.changed().await
     }
 
-    /// The key ring for a message about some users: when it lacks the certificate of a KMS that answers
-    /// for one of them, the KMS is asked, because trust may have come since the last look. `None` when
-    /// there is no key ring within `patience`.
-    pub async fn ring_for(&self, users: &[&str], patience: Duration) -> Option<Arc<KeyRing>> {
+    /// The key ring for a message to one of a group's members: when it lacks the certificate of a KMS
+    /// that answers for the receiver or another member, the KMS is asked, because trust may have come
+    /// since the last look. `None` when there is no key ring within `patience`.
+    pub async fn ring_for(
+        &self,
+        receiver: &str,
+        members: &[&str],
+        patience: Duration,
+    ) -> Option<Arc<KeyRing>> {
         let mut ring = self.ring.clone();
         let found = async {
             let first = ring.wait_for(Option::is_some).await.ok()?.clone()?;
-            let known = |user: &&str| first.certificate_for(user).is_some();
-            if users.iter().all(known) || self.asked_just_now() {
+            let known = |user: &str| first.certificate_for(user).is_some();
+            // The receiver gets no key without one; about others the question can wait a moment.
+            let all = members.iter().all(|member| known(member)) || self.asked_just_now();
+            if known(receiver) && all {
                 return Some(first);
             }
             ring.mark_unchanged();
