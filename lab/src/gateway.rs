@@ -11,8 +11,6 @@ use crate::health;
 use crate::supervisor::Lab;
 use crate::topology::PortName;
 
-/// Name of the gateway's service and log.
-const NODE: &str = "segy";
 /// The steps it goes through before any call.
 const STEPS: [&str; 4] = ["T", "K", "G", "S"];
 /// How often a gateway that comes up is asked.
@@ -21,6 +19,8 @@ const POLL: Duration = Duration::from_millis(100);
 /// The gateway's `/status`.
 #[derive(Debug, Clone)]
 pub struct Gateway {
+    /// Name of its service and log.
+    name: &'static str,
     url: String,
     /// `None` when the lab's certificate cannot be read; every question then says so.
     http: Option<reqwest::Client>,
@@ -50,22 +50,29 @@ struct Step {
 
 /// How far the gateway has come.
 #[derive(Debug, Clone)]
-pub struct GatewaySteps(Result<Status, String>);
+pub struct GatewaySteps {
+    gateway: &'static str,
+    status: Result<Status, String>,
+}
 
 impl Gateway {
-    /// The gateway of a lab.
+    /// A gateway of a lab: the name of its service, and where it tells its status.
     #[must_use]
-    pub fn of(lab: &Lab) -> Self {
+    pub fn of(lab: &Lab, name: &'static str, status: PortName) -> Self {
         let ca = lab.state().file("certificates", "ca.pem");
         Self {
-            url: format!("https://{}/status", lab.addresses().of(PortName::Segy)),
+            name,
+            url: format!("https://{}/status", lab.addresses().of(status)),
             http: health::client(&ca).ok(),
         }
     }
 
     /// What it says now.
     pub async fn steps(&self) -> GatewaySteps {
-        GatewaySteps(self.ask().await)
+        GatewaySteps {
+            gateway: self.name,
+            status: self.ask().await,
+        }
     }
 
     async fn ask(&self) -> Result<Status, String> {
@@ -97,28 +104,29 @@ impl GatewaySteps {
     }
 
     fn step(&self, step: &str) -> Option<&Step> {
-        self.0.as_ref().ok()?.steps.get(step)
+        self.status.as_ref().ok()?.steps.get(step)
     }
 
     /// What keeps the gateway from carrying calls.
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
+        let name = self.gateway;
         let failure = |text: String| Failure {
-            service: Some(NODE.to_owned()),
+            service: Some(name.to_owned()),
             text,
         };
-        let status = match &self.0 {
+        let status = match &self.status {
             Ok(status) => status,
-            Err(error) => return Some(failure(format!("segy does not answer: {error}"))),
+            Err(error) => return Some(failure(format!("{name} does not answer: {error}"))),
         };
         let failed = status.steps.iter().find(|(_, step)| step.state == "failed");
-        if let Some((name, step)) = failed {
-            let detail = step.detail.as_deref().unwrap_or("no reason given");
-            return Some(failure(format!("segy, step {name}: {detail}")));
+        if let Some((step, failed)) = failed {
+            let detail = failed.detail.as_deref().unwrap_or("no reason given");
+            return Some(failure(format!("{name}, step {step}: {detail}")));
         }
         (!status.mc.ready).then(|| {
             let detail = status.mc.detail.as_deref().unwrap_or("still starting");
-            failure(format!("segy is not ready: {detail}"))
+            failure(format!("{name} is not ready: {detail}"))
         })
     }
 }

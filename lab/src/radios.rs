@@ -50,6 +50,49 @@ pub struct Recording {
     pub samples: Vec<i16>,
 }
 
+/// A radio, as far as the lab looks at it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Radio {
+    /// Unit number.
+    pub unit: String,
+    /// What it shows: `idle`, `receiving` and so on.
+    pub state: String,
+    /// The call it is in.
+    pub call: Option<RadioCall>,
+    /// How its last call ended.
+    pub last_call: Option<RadioCallEnd>,
+}
+
+/// A call of a radio.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RadioCall {
+    /// The far side.
+    pub peer: String,
+    /// `calling`, `alerting`, `ringing` or `up`.
+    pub state: String,
+}
+
+/// The end of a radio's call.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RadioCallEnd {
+    /// SIP status of a call that did not come up, else 200.
+    pub status: u16,
+    /// For people.
+    pub reason: String,
+}
+
+impl Radio {
+    /// Why its last call ended.
+    #[must_use]
+    pub fn last_call_reason(&self) -> String {
+        let end = self.last_call.as_ref();
+        end.map_or_else(
+            || "there was no call".to_owned(),
+            |end| format!("its call ended with {} {}", end.status, end.reason),
+        )
+    }
+}
+
 /// The radio network's API.
 #[derive(Debug, Clone)]
 pub struct Radios {
@@ -184,6 +227,63 @@ impl Radios {
             first_sample_us,
             samples: wav.into_8k(),
         }))
+    }
+
+    /// What a radio does now.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn unit(&self, unit: &str) -> Result<Radio, RadioError> {
+        #[derive(Deserialize)]
+        struct Status {
+            units: Vec<Radio>,
+        }
+        let status: Status = self.json(Method::GET, "/status", Vec::new()).await?;
+        let found = status.units.into_iter().find(|radio| radio.unit == unit);
+        let unknown = || RadioError::Refused(StatusCode::NOT_FOUND, format!("no unit {unit}"));
+        found.ok_or_else(unknown)
+    }
+
+    /// A radio's user dials.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn call(&self, unit: &str, to: &str) -> Result<(), RadioError> {
+        let body = json!({ "to": to }).to_string().into_bytes();
+        self.ask(Method::POST, &format!("/units/{unit}/call"), body)
+            .await?;
+        Ok(())
+    }
+
+    /// A radio's user answers the call that rings.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn answer(&self, unit: &str) -> Result<(), RadioError> {
+        let path = format!("/units/{unit}/answer");
+        self.ask(Method::POST, &path, Vec::new()).await?;
+        Ok(())
+    }
+
+    /// A radio's user ends, gives up or declines a call.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn hang_up(&self, unit: &str) -> Result<(), RadioError> {
+        let path = format!("/units/{unit}/hangup");
+        self.ask(Method::POST, &path, Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Whether a radio waits for its user to answer calls.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn answer_manually(&self, unit: &str, manual: bool) -> Result<(), RadioError> {
+        let body = json!({ "manual": manual }).to_string().into_bytes();
+        let path = format!("/units/{unit}/answering");
+        self.ask(Method::POST, &path, body).await?;
+        Ok(())
     }
 
     /// Everything the network says of itself.

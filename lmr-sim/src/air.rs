@@ -11,9 +11,11 @@ use std::net::SocketAddr;
 
 use mc_runtime::CancellationToken;
 use mc_runtime::trace::Tracer;
+use mc_sip::Uri;
+use tokio::sync::mpsc;
 
 use crate::impair::Impairments;
-use crate::network::Network;
+use crate::network::{Network, UnitCall};
 
 /// What every adapter gets.
 #[derive(Debug, Clone)]
@@ -28,6 +30,15 @@ pub struct AirContext {
     pub shutdown: CancellationToken,
 }
 
+/// A call that a radio's user has dialled.
+#[derive(Debug)]
+pub struct Dialled {
+    /// The call.
+    pub call: UnitCall,
+    /// The address that was dialled.
+    pub to: Uri,
+}
+
 /// An adapter that runs.
 #[derive(Debug)]
 pub struct RunningAir {
@@ -35,6 +46,8 @@ pub struct RunningAir {
     pub name: &'static str,
     /// The address it listens on.
     pub address: SocketAddr,
+    /// Takes what radios dial.
+    pub dialled: mpsc::Sender<Dialled>,
     /// Ends when the adapter has ended.
     pub task: tokio::task::JoinHandle<()>,
 }

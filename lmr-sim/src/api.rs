@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use mc_audio::wav::{Rate, Wav};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
+use crate::air::Dialled;
 use crate::error::LmrError;
 use crate::impair::Impairments;
 use crate::network::{Network, Status};
@@ -27,6 +28,7 @@ const MAX_JITTER_MS: u64 = 2000;
 #[derive(Debug, Clone)]
 pub struct ApiState {
     pub(crate) network: Network,
+    pub(crate) dialled: mpsc::Sender<Dialled>,
     pub(crate) talks: Talks,
     pub(crate) impairments: watch::Sender<Impairments>,
 }
@@ -45,6 +47,22 @@ pub struct Affiliate {
 pub struct Emergency {
     /// Latched or cleared.
     pub active: bool,
+}
+
+/// Body of `call`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitCallTo {
+    /// The address that is dialled (`sip:alice@mc.example`).
+    pub to: String,
+}
+
+/// Body of `answering`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answering {
+    /// Whether calls wait for the user to answer.
+    pub manual: bool,
 }
 
 /// A recording with its place in time.
@@ -109,6 +127,49 @@ pub(crate) async fn emergency(
     Json(body): Json<Emergency>,
 ) -> Result<StatusCode, LmrError> {
     state.network.set_emergency(&unit, body.active)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn call(
+    State(state): State<ApiState>,
+    Path(unit): Path<String>,
+    Json(body): Json<UnitCallTo>,
+) -> Result<StatusCode, LmrError> {
+    let to = body.to.parse();
+    let to = to.map_err(|_| LmrError::Value("to must be a SIP URI"))?;
+    let call = state.network.dial(&unit, &body.to)?;
+    let id = call.id;
+    if state.dialled.try_send(Dialled { call, to }).is_err() {
+        state
+            .network
+            .call_ended(id, 503, "the air side takes no call");
+        return Err(LmrError::Full);
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+pub(crate) async fn answer(
+    State(state): State<ApiState>,
+    Path(unit): Path<String>,
+) -> Result<StatusCode, LmrError> {
+    state.network.answer(&unit)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn hang_up(
+    State(state): State<ApiState>,
+    Path(unit): Path<String>,
+) -> Result<StatusCode, LmrError> {
+    state.network.hang_up(&unit)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn answering(
+    State(state): State<ApiState>,
+    Path(unit): Path<String>,
+    Json(body): Json<Answering>,
+) -> Result<StatusCode, LmrError> {
+    state.network.set_manual_answer(&unit, body.manual)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

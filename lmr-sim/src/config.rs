@@ -23,6 +23,8 @@ pub struct LmrConfig {
     pub sip: SipConfig,
     /// Speech of the analogue air interface.
     pub media: MediaConfig,
+    /// Calls of single radios.
+    pub unit_calls: UnitCallConfig,
     /// Talkgroups and radios.
     pub network: NetworkConfig,
     /// Impairments of the link at start; the API changes them.
@@ -43,6 +45,7 @@ impl Default for LmrConfig {
                 ..SipConfig::default()
             },
             media: MediaConfig::default(),
+            unit_calls: UnitCallConfig::default(),
             network: NetworkConfig::default(),
             impairments: Impairments::default(),
             trace: TraceConfig::default(),
@@ -89,6 +92,29 @@ impl Default for MediaConfig {
     }
 }
 
+/// Calls of single radios with users of other systems.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UnitCallConfig {
+    /// SIP address that takes what radios dial (`sip:127.0.0.1:5062;transport=tcp`). Default none:
+    /// radios are called only.
+    pub gateway: Option<String>,
+    /// Domain of the radios: unit N is `sip:unitN@<domain>`. Default `lmr`.
+    pub domain: String,
+    /// Seconds a call may ring. Default 30.
+    pub ring_s: u64,
+}
+
+impl Default for UnitCallConfig {
+    fn default() -> Self {
+        Self {
+            gateway: None,
+            domain: "lmr".to_owned(),
+            ring_s: 30,
+        }
+    }
+}
+
 /// Talkgroups and radios.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -114,6 +140,7 @@ impl Default for NetworkConfig {
         let unit = |unit: &str, talkgroup| UnitConfig {
             unit: unit.to_owned(),
             talkgroup,
+            manual_answer: false,
         };
         Self {
             talkgroups: vec![1, 2],
@@ -160,6 +187,10 @@ pub struct UnitConfig {
     /// Talkgroup it is tuned to at start. Default none.
     #[serde(default)]
     pub talkgroup: Option<u32>,
+    /// Whether calls wait for the user to answer; the API changes it. Default false: the radio
+    /// answers by itself.
+    #[serde(default)]
+    pub manual_answer: bool,
 }
 
 #[cfg(test)]

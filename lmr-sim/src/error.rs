@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use mc_audio::wav::WavError;
 use serde_json::json;
 
+use crate::network::ChannelId;
+
 /// Why a request to the radio network failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -13,9 +15,9 @@ pub enum LmrError {
     /// No radio has this unit number.
     #[error("unit {0} does not exist")]
     UnknownUnit(String),
-    /// No such talkgroup.
-    #[error("talkgroup {0} does not exist")]
-    UnknownTalkgroup(u32),
+    /// No such talkgroup, or the call is over.
+    #[error("{0} does not exist")]
+    UnknownChannel(ChannelId),
     /// No such talk.
     #[error("talk {0} does not exist")]
     UnknownTalk(u64),
@@ -23,8 +25,18 @@ pub enum LmrError {
     #[error("unit {0} is not affiliated to a talkgroup")]
     NotAffiliated(String),
     /// Somebody else holds the channel.
-    #[error("talkgroup {0} is busy")]
-    ChannelBusy(u32),
+    #[error("{0} is busy")]
+    ChannelBusy(ChannelId),
+    /// The radio is in a call.
+    #[error("unit {0} is in a call")]
+    InCall(String),
+    /// The radio's call is not answered yet.
+    #[error("unit {0}: the call is not answered yet")]
+    NotConnected(String),
+    /// The radio is in no such call.
+    #[error("unit {0} is in no call that could be answered or ended")]
+    NoCall(String),
+
     /// The radio talks already.
     #[error("unit {0} talks already")]
     Talking(String),
@@ -46,12 +58,15 @@ impl IntoResponse for LmrError {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::UnknownUnit(_)
-            | Self::UnknownTalkgroup(_)
+            | Self::UnknownChannel(_)
             | Self::UnknownTalk(_)
             | Self::NothingRecorded(_) => StatusCode::NOT_FOUND,
-            Self::NotAffiliated(_) | Self::ChannelBusy(_) | Self::Talking(_) => {
-                StatusCode::CONFLICT
-            }
+            Self::NotAffiliated(_)
+            | Self::ChannelBusy(_)
+            | Self::InCall(_)
+            | Self::NotConnected(_)
+            | Self::NoCall(_)
+            | Self::Talking(_) => StatusCode::CONFLICT,
             Self::Wav(_) | Self::Value(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Full => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -96,6 +96,7 @@ pub async fn start(config: LmrConfig, context: Context) -> Result<Running, Servi
     let analogue = Analogue {
         sip: config.sip,
         media: config.media,
+        unit_calls: config.unit_calls,
     };
     let air = analogue
         .start(AirContext {
@@ -109,6 +110,7 @@ pub async fn start(config: LmrConfig, context: Context) -> Result<Running, Servi
     let talks = Talks::new(network.clone());
     let state = ApiState {
         network: network.clone(),
+        dialled: air.dialled.clone(),
         talks,
         impairments,
     };
@@ -146,11 +148,11 @@ async fn tick(network: Network, tracer: Tracer, shutdown: CancellationToken) {
             _ = clock.tick() => network.tick(Instant::now()),
             Ok(notice) = notices.recv() => tracer.emit(
                 Event::local(&names::LMR_PTT, format!(
-                    "unit {} on talkgroup {}: {}",
-                    notice.talker.unit, notice.talkgroup, notice.what
+                    "unit {} on {}: {}",
+                    notice.talker.unit, notice.channel, notice.what
                 ))
                 .decoded(serde_json::json!({
-                    "talkgroup": notice.talkgroup,
+                    "talkgroup": notice.channel.talkgroup(),
                     "unit": notice.talker.unit,
                     "talker": notice.talker.name,
                     "emergency": notice.talker.emergency,

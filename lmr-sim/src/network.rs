@@ -1,10 +1,14 @@
 //! The radio network core: talkgroups, radios and the legs of the air side, and who hears whom.
 
+mod channel;
 mod radio;
 mod report;
+mod unit_call;
 
+pub use channel::ChannelId;
 pub use radio::RadioState;
-pub use report::{Status, TalkerStatus, TalkgroupStatus, UnitStatus};
+pub use report::{CallStatus, Status, TalkerStatus, TalkgroupStatus, UnitStatus};
+pub use unit_call::{CallEnd, CallOrder, CallPhase, UnitCall};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +22,7 @@ use crate::error::LmrError;
 use crate::recorder::Recorder;
 use crate::talkgroup::{Decision, Expiry, ParticipantId, Talker, Talkgroup};
 use radio::Radio;
+use unit_call::OwnCall;
 
 /// Frames and notices that may wait for a leg; a leg that falls further behind loses them.
 const DOWNLINK: usize = 256;
@@ -45,7 +50,7 @@ pub struct Network(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     config: NetworkConfig,
-    talkgroups: BTreeMap<u32, Talkgroup>,
+    channels: BTreeMap<ChannelId, Talkgroup>,
     radios: BTreeMap<String, Radio>,
     legs: BTreeMap<ParticipantId, Leg>,
     next: u64,
@@ -54,7 +59,7 @@ struct State {
 
 #[derive(Debug)]
 struct Leg {
-    talkgroup: u32,
+    channel: ChannelId,
     label: String,
     downlink: mpsc::Sender<Downlink>,
 }
@@ -62,8 +67,8 @@ struct Leg {
 /// A press or release as it is reported to traces and tests.
 #[derive(Debug, Clone)]
 pub struct PttNotice {
-    /// Talkgroup.
-    pub talkgroup: u32,
+    /// Where.
+    pub channel: ChannelId,
     /// Talker.
     pub talker: Talker,
     /// What happened: `on`, `off`, `denied`, `limit`, `preempted`.
@@ -84,10 +89,10 @@ impl Network {
     #[must_use]
     pub fn new(config: NetworkConfig) -> Self {
         let (hang, limit) = (config.hang_time(), config.talk_limit());
-        let talkgroups = config
+        let channels = config
             .talkgroups
             .iter()
-            .map(|id| (*id, Talkgroup::new(hang, limit)))
+            .map(|id| (ChannelId::Talkgroup(*id), Talkgroup::new(hang, limit)))
             .collect();
         let mut next = 0;
         let radios = config
@@ -95,7 +100,7 @@ impl Network {
             .iter()
             .map(|unit| {
                 next += 1;
-                let radio = Radio::new(ParticipantId(next), unit.talkgroup);
+                let radio = Radio::new(ParticipantId(next), unit);
                 (unit.unit.clone(), radio)
             })
             .collect();
@@ -103,7 +108,7 @@ impl Network {
         let legs = BTreeMap::new();
         Self(Arc::new(Mutex::new(State {
             config,
-            talkgroups,
+            channels,
             radios,
             legs,
             next,
@@ -121,10 +126,10 @@ impl Network {
         self.lock().notices.subscribe()
     }
 
-    /// Whether the talkgroup exists.
+    /// Whether the channel exists.
     #[must_use]
-    pub fn has_talkgroup(&self, talkgroup: u32) -> bool {
-        self.lock().talkgroups.contains_key(&talkgroup)
+    pub fn has_channel(&self, channel: ChannelId) -> bool {
+        self.lock().channels.contains_key(&channel)
     }
 
     /// The unit shown for a talker without a number.
@@ -135,20 +140,20 @@ impl Network {
 
     // ---- legs of the air side ----
 
-    /// Adds a leg to a talkgroup; the receiver gets what the leg must play.
+    /// Adds a leg to a channel; the receiver gets what the leg must play.
     ///
     /// # Errors
-    /// [`LmrError::UnknownTalkgroup`], [`LmrError::Full`].
+    /// [`LmrError::UnknownChannel`], [`LmrError::Full`].
     pub fn join(
         &self,
-        talkgroup: u32,
+        channel: ChannelId,
         label: &str,
     ) -> Result<(ParticipantId, mpsc::Receiver<Downlink>), LmrError> {
         let mut state = self.lock();
-        let Some(group) = state.talkgroups.get(&talkgroup) else {
-            return Err(LmrError::UnknownTalkgroup(talkgroup));
+        let Some(found) = state.channels.get(&channel) else {
+            return Err(LmrError::UnknownChannel(channel));
         };
-        let talker = group.holder().cloned();
+        let talker = found.holder().cloned();
         if state.legs.len() >= state.config.max_legs {
             return Err(LmrError::Full);
         }
@@ -162,7 +167,7 @@ impl Network {
         state.legs.insert(
             id,
             Leg {
-                talkgroup,
+                channel,
                 label: label.to_owned(),
                 downlink,
             },
@@ -174,8 +179,8 @@ impl Network {
     pub fn leave(&self, id: ParticipantId) {
         let mut state = self.lock();
         if let Some(leg) = state.legs.get(&id) {
-            let talkgroup = leg.talkgroup;
-            state.release(talkgroup, id, Instant::now(), "off");
+            let channel = leg.channel;
+            state.release(channel, id, Instant::now(), "off");
         }
         state.legs.remove(&id);
     }
@@ -187,8 +192,8 @@ impl Network {
         let Some(leg) = state.legs.get(&talker.participant) else {
             return false;
         };
-        let talkgroup = leg.talkgroup;
-        state.press(talkgroup, talker, Instant::now())
+        let channel = leg.channel;
+        state.press(channel, talker, Instant::now())
     }
 
     /// A leg releases.
@@ -197,8 +202,8 @@ impl Network {
         let Some(leg) = state.legs.get(&id) else {
             return;
         };
-        let talkgroup = leg.talkgroup;
-        state.release(talkgroup, id, Instant::now(), "off");
+        let channel = leg.channel;
+        state.release(channel, id, Instant::now(), "off");
     }
 
     /// Speech of a leg; ignored unless it holds the channel.
@@ -207,8 +212,8 @@ impl Network {
         let Some(leg) = state.legs.get(&id) else {
             return;
         };
-        let talkgroup = leg.talkgroup;
-        state.voice(talkgroup, id, frame, unix_us());
+        let channel = leg.channel;
+        state.voice(channel, id, frame, unix_us());
     }
 
     /// A leg (the gateway) says that the far side refused the present talker.
@@ -217,14 +222,14 @@ impl Network {
         let Some(leg) = state.legs.get(&id) else {
             return;
         };
-        let talkgroup = leg.talkgroup;
+        let channel = leg.channel;
         let holder = state
-            .talkgroups
-            .get(&talkgroup)
+            .channels
+            .get(&channel)
             .and_then(Talkgroup::holder)
             .cloned();
         if let Some(holder) = holder.filter(|holder| holder.participant != id) {
-            state.release(talkgroup, holder.participant, Instant::now(), "denied");
+            state.release(channel, holder.participant, Instant::now(), "denied");
             state.tell_denied(holder.participant, Instant::now());
         }
     }
@@ -238,8 +243,11 @@ impl Network {
     pub fn press_unit(&self, unit: &str) -> Result<(), LmrError> {
         let mut state = self.lock();
         let radio = state.radio(unit)?;
-        let talkgroup = radio
-            .talkgroup
+        if radio.is_setting_up() {
+            return Err(LmrError::NotConnected(unit.to_owned()));
+        }
+        let channel = radio
+            .channel()
             .ok_or_else(|| LmrError::NotAffiliated(unit.to_owned()))?;
         let talker = Talker {
             participant: radio.id,
@@ -247,23 +255,19 @@ impl Network {
             name: None,
             emergency: radio.emergency,
         };
-        if state.press(talkgroup, talker, Instant::now()) {
+        if state.press(channel, talker, Instant::now()) {
             Ok(())
         } else {
-            Err(LmrError::ChannelBusy(talkgroup))
+            Err(LmrError::ChannelBusy(channel))
         }
     }
 
     /// A radio's user releases the key.
     pub fn release_unit(&self, unit: &str) {
         let mut state = self.lock();
-        if let Ok(&mut Radio {
-            id,
-            talkgroup: Some(talkgroup),
-            ..
-        }) = state.radio(unit)
-        {
-            state.release(talkgroup, id, Instant::now(), "off");
+        let talker = state.radio(unit).map(|radio| (radio.id, radio.channel()));
+        if let Ok((id, Some(channel))) = talker {
+            state.release(channel, id, Instant::now(), "off");
         }
     }
 
@@ -271,13 +275,10 @@ impl Network {
     #[must_use]
     pub fn voice_unit(&self, unit: &str, frame: &Frame) -> bool {
         let mut state = self.lock();
-        match state.radio(unit) {
-            Ok(&mut Radio {
-                id,
-                talkgroup: Some(talkgroup),
-                ..
-            }) => state.voice(talkgroup, id, frame, unix_us()),
-            Ok(_) | Err(_) => false,
+        let talker = state.radio(unit).map(|radio| (radio.id, radio.channel()));
+        match talker {
+            Ok((id, Some(channel))) => state.voice(channel, id, frame, unix_us()),
+            Ok((_, None)) | Err(_) => false,
         }
     }
 
@@ -295,13 +296,15 @@ impl Network {
     /// [`LmrError`] when radio or talkgroup do not exist; nothing changes then.
     pub fn affiliate(&self, unit: &str, talkgroup: Option<u32>) -> Result<(), LmrError> {
         let mut state = self.lock();
-        if let Some(id) = talkgroup.filter(|id| !state.talkgroups.contains_key(id)) {
-            return Err(LmrError::UnknownTalkgroup(id));
+        let wanted = talkgroup.map(ChannelId::Talkgroup);
+        if let Some(id) = wanted.filter(|id| !state.channels.contains_key(id)) {
+            return Err(LmrError::UnknownChannel(id));
         }
         let radio = state.radio(unit)?;
-        let (id, before) = (radio.id, radio.talkgroup);
+        let (id, before) = (radio.id, radio.channel());
         radio.talkgroup = talkgroup;
-        if let Some(before) = before.filter(|_| before != talkgroup) {
+        let after = radio.channel();
+        if let Some(before) = before.filter(|_| before != after) {
             state.release(before, id, Instant::now(), "off");
         }
         Ok(())
@@ -332,14 +335,14 @@ impl Network {
     pub fn tick(&self, now: Instant) {
         let mut state = self.lock();
         let expired: Vec<_> = state
-            .talkgroups
+            .channels
             .iter_mut()
             .filter_map(|(id, group)| group.tick(now).map(|expiry| (*id, expiry)))
             .collect();
-        for (talkgroup, expiry) in expired {
+        for (channel, expiry) in expired {
             if let Expiry::TalkLimit(talker) = expiry {
                 state.tell_denied(talker.participant, now);
-                state.ended(talkgroup, talker, "limit");
+                state.ended(channel, talker, "limit");
             }
         }
     }
@@ -363,59 +366,59 @@ impl State {
             .ok_or_else(|| LmrError::UnknownUnit(unit.to_owned()))
     }
 
-    fn press(&mut self, talkgroup: u32, talker: Talker, now: Instant) -> bool {
-        let Some(group) = self.talkgroups.get_mut(&talkgroup) else {
+    fn press(&mut self, channel: ChannelId, talker: Talker, now: Instant) -> bool {
+        let Some(group) = self.channels.get_mut(&channel) else {
             return false;
         };
         match group.press(talker.clone(), now) {
             Decision::Granted { preempted } => {
                 if let Some(before) = preempted {
                     self.tell_denied(before.participant, now);
-                    self.ended(talkgroup, before, "preempted");
+                    self.ended(channel, before, "preempted");
                 }
                 self.clear_denied(talker.participant);
                 self.tell_others(
-                    talkgroup,
+                    channel,
                     talker.participant,
                     &Downlink::TalkerOn(talker.clone()),
                 );
-                self.notice(talkgroup, talker, "on");
+                self.notice(channel, talker, "on");
                 true
             }
             Decision::Held => {
-                self.tell_others(talkgroup, talker.participant, &Downlink::TalkerOn(talker));
+                self.tell_others(channel, talker.participant, &Downlink::TalkerOn(talker));
                 true
             }
             Decision::Denied { .. } => {
                 self.tell_denied(talker.participant, now);
-                self.notice(talkgroup, talker, "denied");
+                self.notice(channel, talker, "denied");
                 false
             }
         }
     }
 
-    fn release(&mut self, talkgroup: u32, id: ParticipantId, now: Instant, why: &'static str) {
+    fn release(&mut self, channel: ChannelId, id: ParticipantId, now: Instant, why: &'static str) {
         let talker = self
-            .talkgroups
-            .get_mut(&talkgroup)
+            .channels
+            .get_mut(&channel)
             .and_then(|group| group.release(id, now));
         if let Some(talker) = talker {
-            self.ended(talkgroup, talker, why);
+            self.ended(channel, talker, why);
         }
     }
 
-    fn ended(&mut self, talkgroup: u32, talker: Talker, why: &'static str) {
+    fn ended(&mut self, channel: ChannelId, talker: Talker, why: &'static str) {
         self.tell_others(
-            talkgroup,
+            channel,
             talker.participant,
             &Downlink::TalkerOff(talker.clone()),
         );
-        self.notice(talkgroup, talker, why);
+        self.notice(channel, talker, why);
     }
 
-    fn notice(&self, talkgroup: u32, talker: Talker, what: &'static str) {
+    fn notice(&self, channel: ChannelId, talker: Talker, what: &'static str) {
         tracing::info!(
-            talkgroup,
+            %channel,
             unit = talker.unit,
             emergency = talker.emergency,
             what,
@@ -423,35 +426,35 @@ impl State {
         );
         // Nobody has to listen.
         let _listeners = self.notices.send(PttNotice {
-            talkgroup,
+            channel,
             talker,
             what,
         });
     }
 
-    fn voice(&mut self, talkgroup: u32, id: ParticipantId, frame: &Frame, now_us: u64) -> bool {
-        let holder = self.talkgroups.get(&talkgroup).and_then(Talkgroup::holder);
+    fn voice(&mut self, channel: ChannelId, id: ParticipantId, frame: &Frame, now_us: u64) -> bool {
+        let holder = self.channels.get(&channel).and_then(Talkgroup::holder);
         if holder.is_none_or(|holder| holder.participant != id) {
             return false;
         }
         for radio in self.radios.values_mut() {
-            if radio.talkgroup == Some(talkgroup) && radio.id != id {
+            if radio.channel() == Some(channel) && radio.id != id {
                 radio.recorder.hear(frame, now_us);
             }
         }
         for leg in self
             .legs
             .iter()
-            .filter(|(leg, l)| l.talkgroup == talkgroup && **leg != id)
+            .filter(|(leg, l)| l.channel == channel && **leg != id)
         {
             send(&leg.1.downlink, Downlink::Voice(Box::new(*frame)));
         }
         true
     }
 
-    fn tell_others(&self, talkgroup: u32, except: ParticipantId, message: &Downlink) {
+    fn tell_others(&self, channel: ChannelId, except: ParticipantId, message: &Downlink) {
         for (id, leg) in &self.legs {
-            if leg.talkgroup == talkgroup && *id != except {
+            if leg.channel == channel && *id != except {
                 send(&leg.downlink, message.clone());
             }
         }

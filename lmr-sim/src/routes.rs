@@ -14,6 +14,10 @@ pub(crate) fn router(state: ApiState) -> Router {
             post(api::ptt_on).delete(api::ptt_off),
         )
         .route("/api/units/{unit}/affiliate", post(api::affiliate))
+        .route("/api/units/{unit}/call", post(api::call))
+        .route("/api/units/{unit}/answer", post(api::answer))
+        .route("/api/units/{unit}/hangup", post(api::hang_up))
+        .route("/api/units/{unit}/answering", post(api::answering))
         .route("/api/units/{unit}/emergency", post(api::emergency))
         .route(
             "/api/units/{unit}/record",

@@ -31,11 +31,11 @@ pub enum Occurrence {
 pub struct Record {
     /// What happened.
     pub event: Occurrence,
-    /// Talkgroup on the external side.
-    pub talkgroup: String,
-    /// MC group.
-    pub group: String,
-    /// The bridged call: the talkgroup's how manieth.
+    /// Talkgroup on the external side, of a group call.
+    pub talkgroup: Option<String>,
+    /// MC group, of a group call.
+    pub group: Option<String>,
+    /// The bridged call: `1#3` is the third one of talkgroup 1, `private#7` the seventh private one.
     pub call: String,
     /// The MC identity: the talker, or the one that stands for him.
     pub mc_identity: Option<String>,
@@ -87,7 +87,7 @@ impl Audit {
         tracing::info!(
             target: "segy::audit",
             event = ?record.event,
-            talkgroup = record.talkgroup,
+            call = record.call,
             reason = record.reason,
             "audit"
         );
@@ -129,8 +129,8 @@ mod tests {
         let audit = Audit::open(Some(&path), clock).unwrap();
         let record = Record {
             event: Occurrence::Refused,
-            talkgroup: "1".to_owned(),
-            group: "sip:fire@mc.example".to_owned(),
+            talkgroup: Some("1".to_owned()),
+            group: Some("sip:fire@mc.example".to_owned()),
             call: "1#0".to_owned(),
             mc_identity: None,
             functional_alias: None,

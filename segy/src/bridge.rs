@@ -1,4 +1,8 @@
-//! One external talkgroup joined to one MC group: the only place with call logic.
+//! One external channel joined to one MC call: the only place with call logic.
+//!
+//! A talkgroup's channel stands, and calls of its group come and go by themselves: that is this file.
+//! A private call has two ends that come and go together; [`private`] sets it up and ends it, and what
+//! is said in it goes through here too.
 //!
 //! ```text
 //!              PTT on                    Granted                  PTT off
@@ -24,6 +28,7 @@
 
 mod downlink;
 mod external;
+mod private;
 mod protected;
 mod report;
 mod timers;
@@ -36,10 +41,11 @@ use std::time::Instant;
 
 use crate::user_map::{Represented, UserMap};
 use downlink::Downlink;
+pub use private::{Origin, PrivateCall};
 pub use report::{Direction, Refusal, Report, Status};
 pub use types::{
-    ExternalCommand, ExternalEvent, ExternalTalker, Input, McCommand, McEvent, McTalker, Output,
-    Shown, Speech, Timing,
+    ExternalCommand, ExternalEvent, ExternalTalker, Failure, Input, McCommand, McEvent, McTalker,
+    Output, Shown, Speech, Timing,
 };
 use uplink::Uplink;
 
@@ -173,6 +179,8 @@ impl Bridge {
             ExternalEvent::PttOff => self.on_ptt_off(now),
             ExternalEvent::Speech(speech) => self.on_external_speech(speech, now),
             ExternalEvent::PressDenied => self.on_press_denied(now),
+            // A talkgroup is not called.
+            ExternalEvent::Ringing | ExternalEvent::Refused(_) => {}
         }
     }
 
@@ -180,6 +188,7 @@ impl Bridge {
         match event {
             McEvent::Up => self.on_mc_up(),
             McEvent::Down => self.on_mc_down(now),
+            McEvent::Ringing => {}
             McEvent::CallStarted => self.on_call_started(now),
             McEvent::CallRefused { status, detail } => self.on_call_refused(status, detail, now),
             McEvent::CallReleased { reason } => self.on_call_released(reason, now),
@@ -288,6 +297,43 @@ impl Bridge {
     #[must_use]
     pub fn status(&self) -> Status {
         Status::of(self)
+    }
+}
+
+/// What carries a call: a bridge, with or without a set-up of its own.
+pub trait Carrier: Send {
+    /// Takes one input at the time `now`.
+    fn handle(&mut self, input: Input, now: Instant);
+    /// The next thing to do, oldest first.
+    fn poll_output(&mut self) -> Option<Output>;
+    /// When [`Input::Timeout`] is due.
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// The bridge, for status.
+    fn bridge(&self) -> &Bridge;
+    /// Whether nothing will happen any more.
+    fn is_over(&self) -> bool;
+}
+
+impl Carrier for Bridge {
+    fn handle(&mut self, input: Input, now: Instant) {
+        Self::handle(self, input, now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        Self::poll_output(self)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+
+    fn bridge(&self) -> &Bridge {
+        self
+    }
+
+    /// A talkgroup stays joined.
+    fn is_over(&self) -> bool {
+        false
     }
 }
 

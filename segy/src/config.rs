@@ -1,6 +1,6 @@
 //! The configuration of the gateway; `deploy/lab/segy.toml` is a sample.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::approach::{Approach, Attachment, KeySource, Population};
 use crate::bridge::Timing;
 use crate::unencrypted::ExternalConfig;
-use crate::user_map::UserMap;
+use crate::user_map::{Represented, UserMap};
 
 /// Most talkgroups of one gateway.
 const MAX_TALKGROUPS: usize = 1000;
@@ -26,8 +26,10 @@ const MAX_TALKGROUPS: usize = 1000;
 pub struct Config {
     /// Which approach of TR 33.880 clause 7.8, by its number (`7.1`).
     pub approach: Approach,
-    /// MCPTT ID of the gateway; its token must name the same.
-    pub mcptt_id: McServiceId,
+    /// MCPTT ID of a gateway that is one user; its token must name the same. A gateway that is many
+    /// has those of `users`.
+    #[serde(default)]
+    pub mcptt_id: Option<McServiceId>,
     /// Log settings.
     #[serde(default)]
     pub log: LogConfig,
@@ -35,8 +37,12 @@ pub struct Config {
     #[serde(default = "default_http")]
     pub http: ServerConfig,
     /// The MC side: the client that the gateway is. Its `groups` come from `talkgroups`, its
-    /// `functional_aliases` from `users`.
+    /// `functional_aliases` from `users`. For a gateway that is many clients, `{unit}` in `node`,
+    /// `state_dir`, `login.username` and `sip.impu` stands for the unit number of each.
     pub mc: ClientConfig,
+    /// When the clients of a gateway that is many are started (default `at_start`).
+    #[serde(default)]
+    pub provisioning: Provisioning,
     /// The external side.
     pub external: ExternalConfig,
     /// Talkgroups and their MC groups; a talkgroup that is not listed is not connected.
@@ -47,6 +53,9 @@ pub struct Config {
     /// Functional alias under which all other external users speak. Default none: they are refused.
     #[serde(default)]
     pub unmapped_alias: Option<String>,
+    /// Private calls of external users.
+    #[serde(default)]
+    pub private_calls: PrivateCallConfig,
     /// How MC users are shown on the external side.
     #[serde(default)]
     pub display: DisplayConfig,
@@ -88,8 +97,51 @@ pub struct TalkgroupConfig {
 pub struct UserConfig {
     /// Unit number on the external side.
     pub unit: String,
-    /// Functional alias he speaks under.
-    pub functional_alias: String,
+    /// Functional alias he speaks under and is called by, when the gateway is one user.
+    #[serde(default)]
+    pub functional_alias: Option<String>,
+    /// MCPTT ID of his own, when the gateway is many users; his token must name the same.
+    #[serde(default)]
+    pub mcptt_id: Option<McServiceId>,
+}
+
+/// When the clients of a gateway that is many are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provisioning {
+    /// With the gateway: every external user hears and is reached at once.
+    #[default]
+    AtStart,
+    /// When its external user speaks or calls for the first time, which has to fit into
+    /// `limits.grant_wait_ms`. Until then nobody hears or reaches him.
+    OnDemand,
+}
+
+/// Private calls.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrivateCallConfig {
+    /// Seconds a called party may take to answer. Default 40.
+    pub answer_s: u64,
+    /// Most private calls at a time. Default 16.
+    pub most: usize,
+    /// Whether called MC users are alerted, whatever they have set. Default false: their setting
+    /// decides.
+    pub manual_commencement: bool,
+    /// Dialled addresses that are functional aliases of MC users; all others are MCPTT IDs. Default
+    /// none.
+    pub functional_aliases: BTreeSet<String>,
+}
+
+impl Default for PrivateCallConfig {
+    fn default() -> Self {
+        Self {
+            answer_s: 40,
+            most: 16,
+            manual_commencement: false,
+            functional_aliases: BTreeSet::new(),
+        }
+    }
 }
 
 /// How MC users are shown on the external side.
@@ -170,7 +222,7 @@ impl LimitsConfig {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The approach is known and not built yet.
-    #[error("approach {0} is not available yet; 7.1 is")]
+    #[error("approach {0} is not available yet; 7.1 and 7.2 are")]
     NotYet(Approach),
     /// A value contradicts another.
     #[error("{field}: {detail}")]
@@ -196,10 +248,11 @@ impl Config {
     /// See [`ConfigError`]; the field is named.
     pub fn check(&self) -> Result<(), ConfigError> {
         let profile = self.approach.profile();
-        let axes = (profile.population, profile.attachment, profile.key_source);
-        if axes != (Population::Single, Attachment::Client, KeySource::HostKms) {
+        let axes = (profile.attachment, profile.key_source);
+        if axes != (Attachment::Client, KeySource::HostKms) {
             return Err(ConfigError::NotYet(self.approach));
         }
+        self.check_identities(profile.population)?;
         if !self.mc.groups.is_empty() {
             return Err(wrong("mc.groups", "the groups are those of `talkgroups`"));
         }
@@ -220,6 +273,7 @@ impl Config {
         )?;
         unique("users.unit", self.users.iter().map(|u| u.unit.as_str()))?;
         for limit in [
+            self.private_calls.answer_s,
             self.limits.grant_wait_ms,
             self.limits.talk_s,
             self.limits.speech_end_ms,
@@ -235,28 +289,94 @@ impl Config {
             .check(self.talkgroups.iter().map(|t| t.talkgroup.as_str()))
     }
 
-    /// The MC client: its groups and functional aliases are those of the maps. Private calls wait
-    /// for an answer, for the gateway decides who is behind it.
-    #[must_use]
-    pub fn client(&self) -> ClientConfig {
-        let aliases = self.users.iter().map(|user| &user.functional_alias);
-        let aliases: BTreeSet<&String> = aliases.chain(&self.unmapped_alias).collect();
-        ClientConfig {
-            groups: self.talkgroups.iter().map(|t| t.group.clone()).collect(),
-            functional_aliases: aliases.into_iter().cloned().collect(),
-            manual_answer: true,
-            ..self.mc.clone()
+    /// Who the gateway is has to fit the approach.
+    fn check_identities(&self, population: Population) -> Result<(), ConfigError> {
+        let single = population == Population::Single;
+        if self.mcptt_id.is_some() != single {
+            let detail = "is there for a gateway that is one user, and only for it";
+            return Err(wrong("mcptt_id", detail));
         }
+        for user in &self.users {
+            let (alias, id) = (user.functional_alias.is_some(), user.mcptt_id.is_some());
+            if (alias, id) != (single, !single) {
+                let needed = if single {
+                    "functional_alias"
+                } else {
+                    "mcptt_id"
+                };
+                let detail = format!("unit {} needs a {needed} and nothing else", user.unit);
+                return Err(wrong("users", detail));
+            }
+        }
+        let ids = self.users.iter().filter_map(|user| user.mcptt_id.as_ref());
+        unique("users.mcptt_id", ids.map(McServiceId::as_str))?;
+        if !single && self.unmapped_alias.is_some() {
+            let detail = "nobody can stand for others when each user is one of his own";
+            return Err(wrong("unmapped_alias", detail));
+        }
+        if single && self.provisioning != Provisioning::AtStart {
+            return Err(wrong("provisioning", "one client is always there"));
+        }
+        Ok(())
     }
-}
 
-impl Config {
+    /// The MC clients by their identity. Groups and functional aliases are those of the maps; private
+    /// calls wait for an answer, for the gateway decides who is behind it.
+    #[must_use]
+    pub fn clients(&self) -> BTreeMap<McServiceId, ClientConfig> {
+        let common = ClientConfig {
+            groups: self.talkgroups.iter().map(|t| t.group.clone()).collect(),
+            manual_answer: true,
+            max_private_calls: self.private_calls.most,
+            ..self.mc.clone()
+        };
+        if let Some(own) = &self.mcptt_id {
+            let aliases = self.users.iter().filter_map(|u| u.functional_alias.clone());
+            let aliases: BTreeSet<String> = aliases.chain(self.unmapped_alias.clone()).collect();
+            let client = ClientConfig {
+                functional_aliases: aliases.into_iter().collect(),
+                ..common
+            };
+            return BTreeMap::from([(own.clone(), client)]);
+        }
+        let of = |user: &UserConfig| Some((user.mcptt_id.clone()?, of_unit(&common, &user.unit)));
+        self.users.iter().filter_map(of).collect()
+    }
+
     /// Who may speak as whom.
     #[must_use]
     pub fn user_map(&self) -> UserMap {
-        let own = self.mcptt_id.clone();
-        UserMap::single(own, &self.users, self.unmapped_alias.clone(), &self.display)
+        let alias = |alias: &String| {
+            Some(Represented {
+                identity: self.mcptt_id.clone()?,
+                functional_alias: Some(alias.clone()),
+            })
+        };
+        let own = |user: &UserConfig| {
+            Some(Represented {
+                identity: user.mcptt_id.clone()?,
+                functional_alias: None,
+            })
+        };
+        let represented = |user: &UserConfig| {
+            let represented = user.functional_alias.as_ref().and_then(alias);
+            Some((user.unit.clone(), represented.or_else(|| own(user))?))
+        };
+        let users = self.users.iter().filter_map(represented).collect();
+        let unmapped = self.unmapped_alias.as_ref().and_then(alias);
+        UserMap::new(users, unmapped, &self.display)
     }
+}
+
+/// The client of one unit.
+fn of_unit(common: &ClientConfig, unit: &str) -> ClientConfig {
+    let filled = |text: &str| text.replace("{unit}", unit);
+    let mut client = common.clone();
+    client.node = filled(&client.node);
+    client.state_dir = filled(&client.state_dir.to_string_lossy()).into();
+    client.login.username = filled(&client.login.username);
+    client.sip.impu = filled(&client.sip.impu);
+    client
 }
 
 fn unique<'a>(

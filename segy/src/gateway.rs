@@ -1,6 +1,8 @@
-//! The running gateway: a bridge for each talkgroup, its two sides, and what is told of it.
+//! The running gateway: a bridge for each talkgroup and each private call, its two sides, and what is
+//! told of it.
 
 mod recorder;
+mod switchboard;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,16 +10,47 @@ use std::time::Instant;
 use mc_ids::GroupId;
 use mc_runtime::CancellationToken;
 
-use crate::bridge::{Bridge, ExternalEvent, Input, Output, Timing};
+use crate::bridge::{Carrier, ExternalEvent, Input, McCommand, Output};
 use crate::encrypted::McPort;
 use crate::status::GatewayStatus;
 use crate::unencrypted::ExternalPort;
-use crate::user_map::UserMap;
 pub(crate) use recorder::Recorder;
+pub(crate) use switchboard::Switchboard;
 
-/// One talkgroup joined to one group.
+/// What a channel joins.
+#[derive(Debug, Clone)]
+pub(crate) enum Joined {
+    /// A talkgroup and a group.
+    Talkgroup { talkgroup: String, group: GroupId },
+    /// An external user and an MC user.
+    Private {
+        /// The call's number.
+        call: u64,
+        unit: String,
+        mc_user: String,
+    },
+}
+
+impl Joined {
+    /// For people.
+    fn label(&self) -> String {
+        match self {
+            Self::Talkgroup { talkgroup, .. } => format!("talkgroup {talkgroup}"),
+            Self::Private { call, .. } => format!("private call {call}"),
+        }
+    }
+
+    const fn group(&self) -> Option<&GroupId> {
+        match self {
+            Self::Talkgroup { group, .. } => Some(group),
+            Self::Private { .. } => None,
+        }
+    }
+}
+
+/// A channel of the external side joined to the calls of the MC side.
 pub(crate) struct Channel {
-    bridge: Bridge,
+    carrier: Box<dyn Carrier>,
     mc: McPort,
     external: ExternalPort,
     recorder: Recorder,
@@ -26,46 +59,55 @@ pub(crate) struct Channel {
 
 impl Channel {
     pub(crate) fn new(
-        timing: Timing,
-        users: Arc<UserMap>,
+        carrier: Box<dyn Carrier>,
         mc: McPort,
         external: ExternalPort,
         recorder: Recorder,
         status: Arc<GatewayStatus>,
     ) -> Self {
-        status.external(recorder.talkgroup(), false);
-        Self {
-            bridge: Bridge::new(timing, users, Instant::now()),
+        let channel = Self {
+            carrier,
             mc,
             external,
             recorder,
             status,
-        }
+        };
+        channel.connected(false);
+        channel
     }
 
-    /// Carries calls until the shutdown, or until a side has ended.
+    /// Carries calls until the shutdown, the end of the call, or until a side has ended.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        self.carry_out_all();
         self.show();
-        loop {
+        while !self.carrier.is_over() {
             let input = tokio::select! {
                 Some(event) = self.external.events.recv() => {
                     self.note(&event);
                     Input::External(event)
                 }
                 Some(event) = self.mc.events.recv() => Input::Mc(event),
-                () = until(self.bridge.poll_timeout()) => Input::Timeout,
-                () = shutdown.cancelled() => return,
-                else => return,
+                () = until(self.carrier.poll_timeout()) => Input::Timeout,
+                () = shutdown.cancelled() => break,
+                else => break,
             };
-            self.bridge.handle(input, Instant::now());
-            let mut changed = false;
-            while let Some(output) = self.bridge.poll_output() {
-                changed |= self.carry_out(output);
-            }
-            if changed {
+            self.carrier.handle(input, Instant::now());
+            if self.carry_out_all() {
                 self.show();
             }
         }
+        if let Joined::Private { call, .. } = self.recorder.joined() {
+            self.status.private_call_over(*call);
+        }
+    }
+
+    /// Does all that the carrier wants; true when that is worth showing.
+    fn carry_out_all(&mut self) -> bool {
+        let mut changed = false;
+        while let Some(output) = self.carrier.poll_output() {
+            changed |= self.carry_out(output);
+        }
+        changed
     }
 
     fn note(&self, event: &ExternalEvent) {
@@ -75,9 +117,18 @@ impl Channel {
             ExternalEvent::PttOn(_)
             | ExternalEvent::PttOff
             | ExternalEvent::Speech(_)
-            | ExternalEvent::PressDenied => return,
+            | ExternalEvent::PressDenied
+            | ExternalEvent::Ringing
+            | ExternalEvent::Refused(_) => return,
         };
-        self.status.external(self.recorder.talkgroup(), up);
+        self.connected(up);
+    }
+
+    /// A talkgroup that is not connected is what the gateway's health waits for.
+    fn connected(&self, up: bool) {
+        if let Joined::Talkgroup { talkgroup, .. } = self.recorder.joined() {
+            self.status.external(talkgroup, up);
+        }
     }
 
     /// Does what the bridge wants; true when that is worth showing.
@@ -91,7 +142,7 @@ impl Channel {
                 !speech
             }
             Output::Mc(command) => {
-                let speech = matches!(command, crate::bridge::McCommand::Speech(_));
+                let speech = matches!(command, McCommand::Speech(_));
                 if self.mc.commands.try_send(command).is_err() {
                     self.status.counters.dropped_to_mc.add(1);
                 }
@@ -105,10 +156,21 @@ impl Channel {
     }
 
     fn show(&self) {
-        let (talkgroup, group) = (self.recorder.talkgroup(), self.recorder.group());
-        let concealed = self.bridge.concealed();
-        self.status
-            .bridged(talkgroup, group, self.bridge.status(), concealed);
+        let bridge = self.carrier.bridge();
+        match self.recorder.joined() {
+            Joined::Talkgroup { talkgroup, group } => {
+                let concealed = bridge.concealed();
+                self.status
+                    .bridged(talkgroup, group, bridge.status(), concealed);
+            }
+            Joined::Private {
+                call,
+                unit,
+                mc_user,
+            } => self
+                .status
+                .private_call(*call, unit, mc_user, bridge.status()),
+        }
     }
 }
 
@@ -117,13 +179,6 @@ async fn until(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// What a recorder records about.
-#[derive(Debug, Clone)]
-pub(crate) struct Joined {
-    pub(crate) talkgroup: String,
-    pub(crate) group: GroupId,
 }
 
 #[cfg(test)]

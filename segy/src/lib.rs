@@ -25,18 +25,24 @@ pub mod user_map;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use mc_runtime::http::{self, Server};
 use mc_runtime::service::Context;
 use mc_runtime::trace::Tracer;
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
+use crate::bridge::Bridge;
 use crate::config::Config;
-use crate::encrypted::Encrypted;
-use crate::gateway::{Channel, Joined, Recorder};
+use crate::encrypted::{Encrypted, McSide};
+use crate::gateway::{Channel, Joined, Recorder, Switchboard};
 use crate::status::GatewayStatus;
 use crate::unencrypted::ExternalContext;
+
+/// Private calls of external users that may wait to be looked at.
+const OFFERS: usize = 64;
 
 /// A gateway that runs.
 #[derive(Debug)]
@@ -69,34 +75,39 @@ impl Running {
 /// Whatever is wrong with configuration, files or sockets.
 pub async fn start(config: Config, context: Context) -> anyhow::Result<Running> {
     config.check()?;
-    let tracer = Tracer::start(&config.mc.node, &config.trace)?;
+    let tracer = Tracer::start(&node(&config.mc.node), &config.trace)?;
     let audit = Audit::open(config.audit.as_deref(), context.clock.clone())?;
     let status = Arc::new(GatewayStatus::new(
         config.approach.profile(),
-        config.mcptt_id.clone(),
         context.health.clone(),
         context.clock.clone(),
         tracer.clone(),
     ));
     let router = routes::router(status.clone()).merge(context.health.router());
     let server = http::serve(&config.http, router, context.shutdown.clone()).await?;
+    let (offers, from_outside) = mpsc::channel(OFFERS);
     let external = config.external.clone().start(ExternalContext {
-        node: config.mc.node.clone(),
+        node: node(&config.mc.node),
         tracer: tracer.clone(),
         counters: status.counters.clone(),
+        offers,
         shutdown: context.shutdown.clone(),
     });
     let external = external.await?;
     let clock = context.clock.clone();
-    let (encrypted, mut groups) =
-        Encrypted::start(&config, clock, tracer.clone(), status.clone()).await?;
+    let side = Encrypted::start(&config, clock, tracer.clone(), status.clone()).await?;
+    let McSide {
+        encrypted,
+        mut groups,
+        offers: from_mc,
+    } = side;
     let users = Arc::new(config.user_map());
     let channels = TaskTracker::new();
     for talkgroup in &config.talkgroups {
         let Some(mc) = groups.remove(&talkgroup.group) else {
             continue;
         };
-        let joined = Joined {
+        let joined = Joined::Talkgroup {
             talkgroup: talkgroup.talkgroup.clone(),
             group: talkgroup.group.clone(),
         };
@@ -108,10 +119,13 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Running> 
             tracer.clone(),
             status.clone(),
         );
-        let timing = config.limits.timing();
-        let channel = Channel::new(timing, users.clone(), mc, port, recorder, status.clone());
+        let bridge = Bridge::new(config.limits.timing(), users.clone(), Instant::now());
+        let channel = Channel::new(Box::new(bridge), mc, port, recorder, status.clone());
         channels.spawn(channel.run(context.shutdown.clone()));
     }
+    let records = (audit, tracer.clone(), status);
+    let switchboard = Switchboard::new(&config, users, encrypted.clone(), external, records);
+    channels.spawn(switchboard.run(from_mc, from_outside, context.shutdown.clone()));
     channels.close();
     tracing::info!(http = %server.address, approach = %config.approach, "gateway is up");
     context.health.started();
@@ -122,6 +136,12 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Running> 
         channels,
         tracer,
     })
+}
+
+/// The gateway's own name in traces: that of its clients without their unit.
+fn node(of_clients: &str) -> String {
+    let name = of_clients.replace("{unit}", "");
+    name.trim_end_matches('-').to_owned()
 }
 
 /// Runs the gateway until the context stops it.

@@ -94,6 +94,8 @@ pub struct Counters {
     pub keys_refused: Counter,
     /// Frames and floor messages of our own that came back.
     pub echoes: Counter,
+    /// Further copies of speech that several identities got.
+    pub merged: Counter,
     /// Frames made up for lost ones of the external side.
     pub concealed_from_external: Counter,
     /// Frames that could not be sent to the MC side.
@@ -104,6 +106,10 @@ pub struct Counters {
     pub talks_to_mc: Counter,
     /// Talk bursts carried to the external side.
     pub talks_to_external: Counter,
+    /// Private calls that external users made.
+    pub private_calls_to_mc: Counter,
+    /// Private calls that MC users made.
+    pub private_calls_to_external: Counter,
     /// Insertion delay to the MC side.
     pub delay_to_mc: Delays,
     /// Insertion delay to the external side.
@@ -129,15 +135,85 @@ struct StepStatus {
 #[derive(Debug, Clone, Default)]
 struct GroupStatus {
     protection: Protection,
-    keys: KeyIds,
+    gmk: Option<GmkId>,
+    /// Each identity's own key under it.
+    own: BTreeMap<McServiceId, GukId>,
+    heard: Option<GukId>,
+}
+
+impl GroupStatus {
+    /// The keys as an identity has them; without one, as the first has.
+    fn keys(&self, identity: Option<&McServiceId>) -> KeyIds {
+        let own = match identity {
+            Some(identity) => self.own.get(identity),
+            None => self.own.values().next(),
+        };
+        KeyIds {
+            gmk: self.gmk,
+            own: own.copied(),
+            heard: self.heard,
+        }
+    }
+}
+
+/// One identity of the gateway.
+#[derive(Debug, Clone, Default, Serialize)]
+struct IdentityStatus {
+    ready: bool,
+    steps: BTreeMap<&'static str, StepStatus>,
+    /// Why it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// A private call.
+#[derive(Debug, Clone, Serialize)]
+struct CallStatus {
+    call: u64,
+    unit: String,
+    mc_user: String,
+    #[serde(flatten)]
+    bridge: bridge::Status,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    steps: BTreeMap<&'static str, StepStatus>,
     groups: BTreeMap<GroupId, GroupStatus>,
+    identities: BTreeMap<McServiceId, IdentityStatus>,
+    calls: BTreeMap<u64, CallStatus>,
     talkgroups: BTreeMap<String, TalkgroupStatus>,
     mc: McStatus,
+}
+
+impl State {
+    fn mc(&self) -> McStatus {
+        let lacking = self.identities.iter().find(|(_, i)| !i.ready);
+        let detail = |(id, i): (&McServiceId, &IdentityStatus)| {
+            let why = i.detail.as_deref().unwrap_or("still starting");
+            format!("{id}: {why}")
+        };
+        McStatus {
+            ready: lacking.is_none(),
+            detail: lacking.map(detail),
+            ..self.mc.clone()
+        }
+    }
+
+    /// Each step as the identity has done it that is furthest behind.
+    fn steps(&self) -> BTreeMap<&'static str, StepStatus> {
+        let mut steps = BTreeMap::new();
+        for step in ["T", "K", "G", "S"] {
+            let done = self.identities.values().map(|i| i.steps.get(step));
+            let Some(done) = done.collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let worst = done.iter().find(|step| step.state == "failed");
+            if let Some(shown) = worst.or(done.last()) {
+                steps.insert(step, (*shown).clone());
+            }
+        }
+        steps
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -160,6 +236,7 @@ struct McStatus {
     /// Why it does not let us.
     #[serde(skip_serializing_if = "Option::is_none")]
     aliases_refused: Option<String>,
+    /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -171,10 +248,12 @@ pub struct StatusReport {
     population: String,
     attachment: String,
     key_source: String,
-    mcptt_id: McServiceId,
     mc: McStatus,
+    /// Each step over all identities.
     steps: BTreeMap<&'static str, StepStatus>,
+    identities: BTreeMap<McServiceId, IdentityStatus>,
     talkgroups: Vec<TalkgroupStatus>,
+    private_calls: Vec<CallStatus>,
     counters: BTreeMap<&'static str, u64>,
     refusals: BTreeMap<&'static str, u64>,
     insertion_delay: BTreeMap<&'static str, DelayReport>,
@@ -184,7 +263,6 @@ pub struct StatusReport {
 #[derive(Debug)]
 pub struct GatewayStatus {
     profile: Profile,
-    mcptt_id: McServiceId,
     health: Health,
     clock: SharedClock,
     tracer: Tracer,
@@ -194,19 +272,11 @@ pub struct GatewayStatus {
 }
 
 impl GatewayStatus {
-    /// A gateway that has done nothing yet: it waits for the MC side and for its talkgroups.
+    /// A gateway that has done nothing yet.
     #[must_use]
-    pub fn new(
-        profile: Profile,
-        mcptt_id: McServiceId,
-        health: Health,
-        clock: SharedClock,
-        tracer: Tracer,
-    ) -> Self {
-        health.waits_for(MC);
+    pub fn new(profile: Profile, health: Health, clock: SharedClock, tracer: Tracer) -> Self {
         Self {
             profile,
-            mcptt_id,
             health,
             clock,
             tracer,
@@ -219,18 +289,42 @@ impl GatewayStatus {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A step of the approach was done, or failed for this reason.
-    pub fn step(&self, step: &'static str, failure: Option<String>) {
+    /// The gateway waits for these identities; without any it is ready at once.
+    pub fn expect(&self, identities: impl Iterator<Item = McServiceId>) {
+        let mut state = self.state();
+        state.identities = identities
+            .map(|identity| (identity, IdentityStatus::default()))
+            .collect();
+        drop(state);
+        self.show_mc();
+    }
+
+    /// Tells the health whether all expected identities are ready.
+    fn show_mc(&self) {
+        if self.state().identities.values().all(|i| i.ready) {
+            self.health.arrived(MC);
+        } else {
+            self.health.waits_for(MC);
+        }
+    }
+
+    fn identity(&self, identity: &McServiceId, change: impl FnOnce(&mut IdentityStatus)) {
+        change(self.state().identities.entry(identity.clone()).or_default());
+    }
+
+    /// A step of the approach was done by an identity, or failed for this reason.
+    pub fn step(&self, identity: &McServiceId, step: &'static str, failure: Option<String>) {
         let state = match failure {
             None => "passed",
             Some(_) => "failed",
         };
+        let who = identity.as_str();
         let summary = match &failure {
-            None => format!("step {step} passed"),
-            Some(detail) => format!("step {step} failed: {detail}"),
+            None => format!("step {step} passed by {who}"),
+            Some(detail) => format!("step {step} failed by {who}: {detail}"),
         };
         let event = Event::local(&names::SEGY_STEP, summary).decoded(serde_json::json!({
-            "approach": self.profile.clause, "step": step, "state": state, "detail": failure,
+            "approach": self.profile.clause, "identity": who, "step": step, "state": state, "detail": failure,
         }));
         self.tracer.emit(event);
         let done = StepStatus {
@@ -238,35 +332,34 @@ impl GatewayStatus {
             at: rfc3339(&self.clock),
             detail: failure,
         };
-        self.state().steps.insert(step, done);
+        self.identity(identity, |i| drop(i.steps.insert(step, done)));
     }
 
-    /// The token named this identity.
-    pub fn registered(&self, mcptt_id: &McServiceId) {
-        if *mcptt_id != self.mcptt_id {
-            let detail = format!(
-                "mcptt_id is {} and the token names {mcptt_id}",
-                self.mcptt_id
-            );
+    /// The token of an identity named this one.
+    pub fn registered(&self, identity: &McServiceId, named: &McServiceId) {
+        if identity != named {
+            let detail = format!("the token of {identity} names {named}");
             tracing::error!(detail, "wrong identity");
             self.health.failed(&detail);
         }
     }
 
-    /// The MC side can make calls.
-    pub fn mc_up(&self) {
-        self.health.arrived(MC);
-        let mut state = self.state();
-        state.mc.ready = true;
-        state.mc.detail = None;
+    /// An identity can make calls.
+    pub fn mc_up(&self, identity: &McServiceId) {
+        self.identity(identity, |i| {
+            i.ready = true;
+            i.detail = None;
+        });
+        self.show_mc();
     }
 
-    /// The MC side cannot.
-    pub fn mc_down(&self, detail: &str) {
-        self.health.waits_for(MC);
-        let mut state = self.state();
-        state.mc.ready = false;
-        state.mc.detail = Some(detail.to_owned());
+    /// It cannot.
+    pub fn mc_down(&self, identity: &McServiceId, detail: &str) {
+        self.identity(identity, |i| {
+            i.ready = false;
+            i.detail = Some(detail.to_owned());
+        });
+        self.show_mc();
     }
 
     /// The server took our functional aliases, or refused them for this reason.
@@ -300,30 +393,57 @@ impl GatewayStatus {
         state.groups.entry(group.clone()).or_default().protection = protection;
     }
 
-    /// A group's key came.
-    pub fn key_received(&self, group: &GroupId, gmk: GmkId, own: GukId) {
+    /// A group's key came to an identity.
+    pub fn key_received(&self, group: &GroupId, identity: &McServiceId, gmk: GmkId, own: GukId) {
         let mut state = self.state();
-        let keys = &mut state.groups.entry(group.clone()).or_default().keys;
-        (keys.gmk, keys.own) = (Some(gmk), Some(own));
+        let group = state.groups.entry(group.clone()).or_default();
+        group.gmk = Some(gmk);
+        group.own.insert(identity.clone(), own);
     }
 
-    /// Speech under this GUK-ID came; false when it is our own.
+    /// Speech under this GUK-ID came; false when it is one of our own.
     pub fn heard(&self, group: &GroupId, talker: GukId) -> bool {
         let mut state = self.state();
-        let keys = &mut state.groups.entry(group.clone()).or_default().keys;
-        if keys.own == Some(talker) {
+        let group = state.groups.entry(group.clone()).or_default();
+        if group.own.values().any(|own| *own == talker) {
             return false;
         }
-        keys.heard = Some(talker);
+        group.heard = Some(talker);
         true
     }
 
-    /// How a group is protected.
+    /// How a group is protected, with the keys of an identity.
     #[must_use]
-    pub fn protection(&self, group: &GroupId) -> (Protection, KeyIds) {
+    pub fn protection(
+        &self,
+        group: &GroupId,
+        identity: Option<&McServiceId>,
+    ) -> (Protection, KeyIds) {
         let state = self.state();
         let group = state.groups.get(group).cloned().unwrap_or_default();
-        (group.protection, group.keys)
+        (group.protection, group.keys(identity))
+    }
+
+    /// What the bridge of a private call does now.
+    pub(crate) fn private_call(
+        &self,
+        call: u64,
+        unit: &str,
+        mc_user: &str,
+        bridge: bridge::Status,
+    ) {
+        let status = CallStatus {
+            call,
+            unit: unit.to_owned(),
+            mc_user: mc_user.to_owned(),
+            bridge,
+        };
+        self.state().calls.insert(call, status);
+    }
+
+    /// A private call is over.
+    pub(crate) fn private_call_over(&self, call: u64) {
+        self.state().calls.remove(&call);
     }
 
     /// What a bridge does now.
@@ -334,7 +454,7 @@ impl GatewayStatus {
         bridge: bridge::Status,
         concealed: u64,
     ) {
-        let (protection, keys) = self.protection(group);
+        let (protection, keys) = self.protection(group, None);
         let status = TalkgroupStatus {
             talkgroup: talkgroup.to_owned(),
             group: group.as_str().to_owned(),
@@ -354,11 +474,17 @@ impl GatewayStatus {
         let counted = [
             ("keys_refused", &counters.keys_refused),
             ("echoes", &counters.echoes),
+            ("merged", &counters.merged),
             ("concealed_from_external", &counters.concealed_from_external),
             ("dropped_to_mc", &counters.dropped_to_mc),
             ("dropped_to_external", &counters.dropped_to_external),
             ("talks_to_mc", &counters.talks_to_mc),
             ("talks_to_external", &counters.talks_to_external),
+            ("private_calls_to_mc", &counters.private_calls_to_mc),
+            (
+                "private_calls_to_external",
+                &counters.private_calls_to_external,
+            ),
         ];
         let refusals = counters.refusals.lock();
         StatusReport {
@@ -366,9 +492,10 @@ impl GatewayStatus {
             population: format!("{:?}", self.profile.population),
             attachment: format!("{:?}", self.profile.attachment),
             key_source: format!("{:?}", self.profile.key_source),
-            mcptt_id: self.mcptt_id.clone(),
-            mc: state.mc.clone(),
-            steps: state.steps.clone(),
+            mc: state.mc(),
+            steps: state.steps(),
+            identities: state.identities.clone(),
+            private_calls: state.calls.values().cloned().collect(),
             talkgroups: state.talkgroups.values().cloned().collect(),
             counters: counted.map(|(name, count)| (name, count.total())).into(),
             refusals: refusals.unwrap_or_else(PoisonError::into_inner).clone(),

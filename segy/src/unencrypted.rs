@@ -14,7 +14,7 @@ use mc_runtime::trace::Tracer;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use crate::bridge::{ExternalCommand, ExternalEvent};
+use crate::bridge::{ExternalCommand, ExternalEvent, Shown};
 use crate::config::ConfigError;
 use crate::status::Counters;
 use analogue::{Analogue, AnalogueConfig};
@@ -61,11 +61,13 @@ pub struct ExternalContext {
     pub tracer: Tracer,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// Calls that external users make.
+    pub offers: mpsc::Sender<ExternalOffer>,
     /// Ends the adapter.
     pub shutdown: CancellationToken,
 }
 
-/// One talkgroup of the external system.
+/// One talkgroup, or one call of an external user.
 #[derive(Debug)]
 pub struct ExternalPort {
     /// What it is told to do.
@@ -81,7 +83,7 @@ pub struct AdapterPort {
     events: mpsc::Sender<ExternalEvent>,
 }
 
-/// Both ends of a talkgroup's port.
+/// Both ends of a port.
 #[must_use]
 pub fn port() -> (ExternalPort, AdapterPort) {
     let (commands, told) = mpsc::channel(QUEUE);
@@ -96,8 +98,22 @@ pub fn port() -> (ExternalPort, AdapterPort) {
     )
 }
 
+/// A call that an external user makes to an MC user.
+#[derive(Debug)]
+pub struct ExternalOffer {
+    /// Unit number of the caller.
+    pub unit: String,
+    /// What he dialled: a SIP URI, or a number of the external system.
+    pub dialled: String,
+    /// The call; it is answered and refused through it, and ends when it is dropped.
+    pub port: ExternalPort,
+}
+
 /// A protocol of external systems.
 pub trait Unencrypted: Send + Sync {
     /// Connects a talkgroup and keeps it connected until the shutdown.
     fn connect(&self, talkgroup: &str) -> ExternalPort;
+
+    /// Calls an external user; he is shown who calls. The call ends when the port is dropped.
+    fn call(&self, unit: &str, caller: &Shown) -> ExternalPort;
 }

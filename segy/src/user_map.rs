@@ -4,15 +4,15 @@
 //! list keeps it from asserting who it likes (TR 33.880 D1-1, D5-2). A unit that is not in it is
 //! refused, unless the configuration names one alias for all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mc_ids::McServiceId;
 
 use crate::bridge::{McTalker, Shown};
-use crate::config::{DisplayConfig, UserConfig};
+use crate::config::DisplayConfig;
 
 /// As whom an external user speaks on the MC side.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Represented {
     /// The MC service ID whose keys protect his speech.
     pub identity: McServiceId,
@@ -33,48 +33,72 @@ impl Represented {
 /// The map.
 #[derive(Debug, Clone)]
 pub struct UserMap {
-    own: McServiceId,
-    aliases: BTreeMap<String, String>,
-    unmapped: Option<String>,
+    users: BTreeMap<String, Represented>,
+    unmapped: Option<Represented>,
+    own: BTreeSet<McServiceId>,
     units: BTreeMap<String, String>,
     reserved_unit: String,
 }
 
 impl UserMap {
-    /// The map of a gateway that is one user, `own`, for all external users.
+    /// The map of a gateway whose users are these; `unmapped` stands for all others.
     #[must_use]
-    pub fn single(
-        own: McServiceId,
-        users: &[UserConfig],
-        unmapped: Option<String>,
+    pub fn new(
+        users: BTreeMap<String, Represented>,
+        unmapped: Option<Represented>,
         display: &DisplayConfig,
     ) -> Self {
-        let alias = |user: &UserConfig| (user.unit.clone(), user.functional_alias.clone());
         let unit = |unit: &crate::config::UnitConfig| (unit.mc_user.clone(), unit.unit.clone());
+        let own = users.values().chain(&unmapped);
         Self {
-            own,
-            aliases: users.iter().map(alias).collect(),
+            own: own.map(|user| user.identity.clone()).collect(),
+            users,
             unmapped,
             units: display.units.iter().map(unit).collect(),
             reserved_unit: display.reserved_unit.clone(),
         }
     }
 
+    /// The same map for a call that is one external user's: nobody else speaks in it.
+    #[must_use]
+    pub fn only(&self, unit: &str) -> Self {
+        let mut map = self.clone();
+        let represented = map.represent(Some(unit));
+        map.users = represented
+            .map(|represented| (unit.to_owned(), represented))
+            .into_iter()
+            .collect();
+        map.unmapped = None;
+        map
+    }
+
     /// As whom a unit speaks; `None` refuses it.
     #[must_use]
     pub fn represent(&self, unit: Option<&str>) -> Option<Represented> {
-        let mapped = unit.and_then(|unit| self.aliases.get(unit));
-        let alias = mapped.or(self.unmapped.as_ref())?;
-        Some(Represented {
-            identity: self.own.clone(),
-            functional_alias: Some(alias.clone()),
-        })
+        let mapped = unit.and_then(|unit| self.users.get(unit));
+        mapped.or(self.unmapped.as_ref()).cloned()
+    }
+
+    /// The unit that an identity of the gateway, or a functional alias of it, stands for.
+    #[must_use]
+    pub fn unit_of(&self, called: &Represented) -> Option<&str> {
+        let mut users = self.users.iter();
+        let found = users.find(|(_, represented)| *represented == called);
+        found.map(|(unit, _)| unit.as_str())
+    }
+
+    /// The MC user that has a unit number of his own.
+    #[must_use]
+    pub fn mc_user(&self, unit: &str) -> Option<&str> {
+        let mut units = self.units.iter();
+        let found = units.find(|(_, number)| *number == unit);
+        found.map(|(user, _)| user.as_str())
     }
 
     /// Whether an MC identity is one of the gateway's.
     #[must_use]
     pub fn is_own(&self, id: &str) -> bool {
-        self.own.as_str() == id
+        self.own.iter().any(|own| own.as_str() == id)
     }
 
     /// How the external side shows an MC user: the configured unit of his alias or identity, else
@@ -98,11 +122,18 @@ mod tests {
     use super::*;
     use crate::config::UnitConfig;
 
+    fn alias(alias: &str) -> Represented {
+        Represented {
+            identity: McServiceId::new("sip:segy@mc.example").unwrap(),
+            functional_alias: Some(alias.to_owned()),
+        }
+    }
+
     fn map(unmapped: Option<&str>) -> UserMap {
-        let users = [UserConfig {
-            unit: "1001".to_owned(),
-            functional_alias: "sip:unit-1001@mc.example".to_owned(),
-        }];
+        let users = ["1001", "1003"].map(|unit| {
+            let name = format!("sip:unit-{unit}@mc.example");
+            (unit.to_owned(), alias(&name))
+        });
         let display = DisplayConfig {
             reserved_unit: "0".to_owned(),
             units: vec![UnitConfig {
@@ -110,8 +141,27 @@ mod tests {
                 unit: "9001".to_owned(),
             }],
         };
-        let own = McServiceId::new("sip:segy@mc.example").unwrap();
-        UserMap::single(own, &users, unmapped.map(str::to_owned), &display)
+        UserMap::new(users.into(), unmapped.map(alias), &display)
+    }
+
+    #[test]
+    fn a_call_is_one_units_and_reaches_one_unit() {
+        let map = map(Some("sip:radio@mc.example"));
+        let only = map.only("1001");
+        assert_eq!(only.represent(Some("1001")), map.represent(Some("1001")));
+        assert_eq!(only.represent(Some("1003")), None);
+        assert_eq!(only.represent(None), None);
+        assert!(only.is_own("sip:segy@mc.example"));
+        let called = |name| map.unit_of(&alias(name));
+        assert_eq!(called("sip:unit-1003@mc.example"), Some("1003"));
+        assert_eq!(called("sip:radio@mc.example"), None, "nobody in particular");
+        let gateway = Represented {
+            functional_alias: None,
+            ..alias("")
+        };
+        assert_eq!(map.unit_of(&gateway), None, "the gateway itself is no unit");
+        assert_eq!(map.mc_user("9001"), Some("sip:alice@mc.example"));
+        assert_eq!(map.mc_user("9002"), None);
     }
 
     #[test]

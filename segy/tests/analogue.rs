@@ -25,7 +25,7 @@ use mc_runtime::trace::Tracer;
 use segy::bridge::{ExternalCommand, ExternalEvent, ExternalTalker, Shown, Speech};
 use segy::status::Counters;
 use segy::unencrypted::{ExternalConfig, ExternalContext, ExternalPort};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -75,10 +75,12 @@ impl Gateway {
         let config: ExternalConfig = toml::from_str(&text).unwrap();
         config.check(["1"].into_iter()).unwrap();
         let (counters, shutdown) = (Arc::<Counters>::default(), CancellationToken::new());
+        let (offers, _offered) = mpsc::channel(8);
         let adapter = config.start(ExternalContext {
             node: "segy".to_owned(),
             tracer: Tracer::off(),
             counters: counters.clone(),
+            offers,
             shutdown: shutdown.clone(),
         });
         let port = adapter.await.unwrap().connect("1");
@@ -143,6 +145,8 @@ impl Gateway {
                 ExternalEvent::Up
                 | ExternalEvent::Down
                 | ExternalEvent::PttOn(_)
+                | ExternalEvent::Ringing
+                | ExternalEvent::Refused(_)
                 | ExternalEvent::PressDenied => panic!("nothing but speech in a talk burst"),
             }
         }

@@ -12,23 +12,15 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Mutex as Turn;
 
-use super::group_call::{self, Carried};
-use super::{CALLS, Call, LOWEST_SCORE, Verdict};
+use super::site::{SITES, Site};
+use super::talk::{self, Carried};
+use super::{CALLS, Call, LOWEST_SCORE, Verdict, group_call, private_call};
 use crate::gateway::{Gateway, GatewaySteps};
 use crate::parties::{Party, PartyError, Steps};
 use crate::radios::{RadioError, Radios};
 use crate::speech::{Speech, SpeechError};
 use crate::supervisor::Lab;
-use crate::topology::PortName;
 
-/// The approaches whose calls the lab runs.
-const APPROACHES: &[&str] = &["7.1"];
-/// The group the gateway links to the talkgroup.
-const GROUP: &str = "sip:fireground-1@mc.example";
-/// Talkgroup of the radios.
-const TALKGROUP: u32 = 1;
-/// The radio that talks, and the one that listens.
-const UNITS: [&str; 2] = ["1001", "1002"];
 /// How long clients and gateway may take to come up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -62,25 +54,34 @@ pub enum Refused {
 
 /// What a call works with.
 pub(super) struct Stage<'a> {
+    pub(super) site: Site,
     pub(super) radios: &'a Radios,
     pub(super) talker: &'a Party,
     pub(super) listener: &'a Party,
     pub(super) group: &'a GroupId,
+    /// The group's call.
     pub(super) call: CallId,
-    pub(super) unit: &'a str,
-    pub(super) hearer: &'a str,
     pub(super) speech: &'a Speech,
 }
 
-impl Stage<'_> {
-    /// Whether nobody talks on the talkgroup, from the radio network's status.
-    pub(super) fn is_idle(&self, status: &Value) -> bool {
-        let groups = status.get("talkgroups").and_then(Value::as_array);
-        let ours = groups
-            .into_iter()
-            .flatten()
-            .find(|group| group.get("talkgroup") == Some(&TALKGROUP.into()));
-        ours.is_some_and(|group| group.get("talker").is_none_or(Value::is_null))
+/// A site, ready to be worked.
+#[derive(Debug)]
+struct RunningSite {
+    site: Site,
+    gateway: Gateway,
+    radios: Radios,
+    group: GroupId,
+}
+
+impl RunningSite {
+    fn of(lab: &Lab, site: Site) -> Result<Self, RunnerError> {
+        let group = site.group.parse();
+        Ok(Self {
+            site,
+            gateway: Gateway::of(lab, site.gateway, site.status),
+            radios: Radios::at(lab.addresses().of(site.radios))?,
+            group: group.map_err(|e| RunnerError::Name(format!("{}: {e}", site.group)))?,
+        })
     }
 }
 
@@ -90,10 +91,8 @@ pub struct Runner {
     lab: Lab,
     alice: Party,
     bob: Party,
-    gateway: Gateway,
-    radios: Radios,
+    sites: Vec<RunningSite>,
     speech: Speech,
-    group: GroupId,
     turn: Turn<()>,
     done: Mutex<Done>,
 }
@@ -140,29 +139,27 @@ impl Runner {
         mut progress: impl FnMut(&str),
     ) -> Result<Self, RunnerError> {
         let speech = Speech::load(speech)?;
-        let radios = Radios::at(lab.addresses().of(PortName::LmrSim))?;
-        let gateway = Gateway::of(&lab);
+        let sites = SITES.iter().map(|site| RunningSite::of(&lab, *site));
+        let sites: Vec<RunningSite> = sites.collect::<Result<_, _>>()?;
+        let groups: Vec<&str> = SITES.iter().map(|site| site.group).collect();
         progress("alice and bob");
-        let alice = Party::start(&lab, "alice", &[GROUP]).await?;
-        let bob = Party::start(&lab, "bob", &[GROUP]).await?;
+        let alice = Party::start(&lab, "alice", &groups).await?;
+        let bob = Party::start(&lab, "bob", &groups).await?;
         for party in [&alice, &bob] {
             if let Err(steps) = party.until_ready(PATIENCE).await {
                 tracing::warn!(user = party.user, ?steps, "client is not ready");
             }
         }
-        progress("segy");
-        gateway.until_ready(PATIENCE).await;
-        let group = GROUP
-            .parse()
-            .map_err(|e| RunnerError::Name(format!("{GROUP}: {e}")))?;
+        for site in &sites {
+            progress(site.site.gateway);
+            site.gateway.until_ready(PATIENCE).await;
+        }
         Ok(Self {
             lab,
             alice,
             bob,
-            gateway,
-            radios,
+            sites,
             speech,
-            group,
             turn: Turn::new(()),
             done: Mutex::default(),
         })
@@ -172,10 +169,7 @@ impl Runner {
     #[must_use]
     pub fn calls() -> Vec<(&'static str, &'static str)> {
         let of = |approach| CALLS.map(|call| (approach, call));
-        APPROACHES
-            .iter()
-            .flat_map(|approach| of(*approach))
-            .collect()
+        SITES.iter().flat_map(|site| of(site.approach)).collect()
     }
 
     /// The lab the calls run in.
@@ -209,48 +203,46 @@ impl Runner {
     }
 
     async fn carry(&self, approach: &'static str, call: &'static str) -> Call {
-        let gateway = self.gateway.steps().await;
-        let mut steps = BTreeMap::from([("P", Verdict::Later), ("C", Verdict::Later)]);
-        steps.extend(gateway.verdicts());
         let mut row = Call {
             approach: approach.to_owned(),
             call,
-            verdict: Verdict::Later,
-            steps,
+            verdict: Verdict::Fail,
+            steps: BTreeMap::from([("P", Verdict::Later), ("C", Verdict::Later)]),
             speech_score: 0.0,
             access_ms: 0,
             mouth_to_ear_ms: 0,
             detail: String::new(),
         };
-        if call.starts_with("private") {
-            "private calls come later".clone_into(&mut row.detail);
+        let mut sites = self.sites.iter();
+        let Some(site) = sites.find(|site| site.site.approach == approach) else {
             return row;
-        }
+        };
+        let gateway = site.gateway.steps().await;
+        row.steps.extend(gateway.verdicts());
         if let Some(failure) = self.missing(&gateway) {
-            row.verdict = Verdict::Fail;
             row.detail = failure;
             return row;
         }
-        let stage = self.stage();
+        let stage = self.stage(site);
         let carried = match call {
             "group-lmr-to-mc" => group_call::lmr_to_mc(&stage).await,
-            _ => group_call::mc_to_lmr(&stage).await,
+            "group-mc-to-lmr" => group_call::mc_to_lmr(&stage).await,
+            "private-lmr-to-mc" => private_call::lmr_to_mc(&stage).await,
+            _ => private_call::mc_to_lmr(&stage).await,
         };
-        group_call::clear(&[&self.alice, &self.bob], &stage.call).await;
+        talk::clear(&[&self.alice, &self.bob], &stage.call).await;
         self.judge(&mut row, carried);
         row
     }
 
-    fn stage(&self) -> Stage<'_> {
-        let [unit, hearer] = UNITS;
+    fn stage<'a>(&'a self, site: &'a RunningSite) -> Stage<'a> {
         Stage {
-            radios: &self.radios,
+            site: site.site,
+            radios: &site.radios,
             talker: &self.alice,
             listener: &self.bob,
-            group: &self.group,
-            call: CallId::from(&self.group),
-            unit,
-            hearer,
+            group: &site.group,
+            call: CallId::from(&site.group),
             speech: &self.speech,
         }
     }
@@ -279,11 +271,16 @@ impl Runner {
             Ok(()) => Verdict::Pass,
             Err(_) => Verdict::Fail,
         };
-        row.steps.insert("C", row.verdict);
+        let (step, clause) = if row.call.starts_with("private") {
+            ("P", "TS 24.379 11.1")
+        } else {
+            ("C", "TS 24.379 10.1.1")
+        };
+        row.steps.insert(step, row.verdict);
         if let Err(why) = outcome {
             let logs = self.lab.state().file("logs", "");
             row.detail = format!(
-                "step C, TS 24.379 10.1.1: {why}; logs are in {}",
+                "step {step}, {clause}: {why}; logs are in {}",
                 logs.display()
             );
         }
@@ -313,14 +310,17 @@ impl Runner {
 
     /// What the console is told.
     pub async fn state(&self) -> RunnerState {
-        let radios = self.radios.status().await;
+        let mut radios = Vec::new();
+        for site in &self.sites {
+            radios.extend(radio_states(site.radios.status().await));
+        }
         let clients = [&self.alice, &self.bob].map(party_state);
         let done = self.done();
         RunnerState {
             busy: done.busy.clone(),
             calls: done.calls.values().cloned().collect(),
             clients: clients.to_vec(),
-            radios: radio_states(radios),
+            radios,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Analogue conventional: a channel is the conference `sip:chanN@lmr`, speech is RTP PCMU.
 //!
+//! A radio is `sip:unitN@lmr`: calls to it and what it dials go one to one ([`unit_call`]).
+//!
 //! Any softphone may INVITE into a channel. Its speech is its push-to-talk: a packet of speech
 //! presses, 500 ms without release. A peer that also sends INFO ([`ptt`]) is taken at its word and
 //! told who talks the same way.
@@ -8,6 +10,7 @@ mod leg;
 pub mod ptt;
 mod rtp;
 mod sip_trace;
+mod unit_call;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,12 +18,13 @@ use std::sync::Arc;
 
 use mc_runtime::sip::{Incoming, IncomingRequest, SipConfig, SipEndpoint};
 use mc_sip::transaction::{TransactionConfig, TransactionId};
-use mc_sip::{DialogId, Method, StatusCode, name};
+use mc_sip::{DialogId, Method, StatusCode, name, token};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use super::{Air, AirContext, RunningAir};
-use crate::config::MediaConfig;
+use super::{Air, AirContext, Dialled, RunningAir};
+use crate::config::{MediaConfig, UnitCallConfig};
+use crate::network::ChannelId;
 use leg::{Leg, LegEvent};
 use sip_trace::SipTracer;
 
@@ -31,6 +35,8 @@ pub struct Analogue {
     pub sip: SipConfig,
     /// Speech.
     pub media: MediaConfig,
+    /// Calls of single radios.
+    pub unit_calls: UnitCallConfig,
 }
 
 impl Air for Analogue {
@@ -44,42 +50,72 @@ impl Air for Analogue {
         )
         .await?;
         let address = endpoint.local_address();
-        let channels = Channels {
+        let (dialled, dials) = mpsc::channel(DIALLED);
+        let shared = Shared {
             context,
             endpoint,
-            media: self.media,
+            media: Arc::new(self.media),
+            unit_calls: Arc::new(self.unit_calls),
+        };
+        let channels = Channels {
+            shared,
             legs: HashMap::new(),
             invites: HashMap::new(),
             tasks: TaskTracker::new(),
         };
-        let task = tokio::spawn(channels.run(incoming));
+        let task = tokio::spawn(channels.run(incoming, dials));
         Ok(RunningAir {
             name: "analogue",
             address,
+            dialled,
             task,
         })
     }
 }
 
+/// Events a leg may be behind.
+const LEG_EVENTS: usize = 64;
+
 /// A leg is told what happens in its dialog through this.
 type ToLeg = mpsc::Sender<LegEvent>;
 
-struct Channels {
+/// Call-ID and our tag: known before the far side has answered.
+type HalfDialog = (String, String);
+
+/// Calls that may wait to be made.
+const DIALLED: usize = 16;
+
+/// What the legs share.
+#[derive(Clone)]
+struct Shared {
     context: AirContext,
     endpoint: SipEndpoint,
-    media: MediaConfig,
-    legs: HashMap<DialogId, ToLeg>,
-    /// INVITE transactions whose ACK is still to come.
-    invites: HashMap<TransactionId, DialogId>,
+    media: Arc<MediaConfig>,
+    unit_calls: Arc<UnitCallConfig>,
+}
+
+struct Channels {
+    shared: Shared,
+    legs: HashMap<HalfDialog, ToLeg>,
+    /// INVITE transactions that are unanswered, or whose ACK is still to come.
+    invites: HashMap<TransactionId, HalfDialog>,
     tasks: TaskTracker,
 }
 
 impl Channels {
-    async fn run(mut self, mut incoming: mpsc::Receiver<Incoming>) {
-        let shutdown = self.context.shutdown.clone();
+    async fn run(
+        mut self,
+        mut incoming: mpsc::Receiver<Incoming>,
+        mut dials: mpsc::Receiver<Dialled>,
+    ) {
+        let shutdown = self.shared.context.shutdown.clone();
         loop {
             let incoming = tokio::select! {
                 incoming = incoming.recv() => incoming,
+                Some(dialled) = dials.recv() => {
+                    self.dial(dialled);
+                    continue;
+                }
                 () = shutdown.cancelled() => None,
             };
             match incoming {
@@ -97,18 +133,21 @@ impl Channels {
                         self.tell(&id, LegEvent::Hangup);
                     }
                 }
-                // The INVITE was answered at once, so its cancellation comes too late.
-                Some(Incoming::Cancelled { .. }) => {}
+                Some(Incoming::Cancelled { transaction }) => {
+                    if let Some(id) = self.invites.get(&transaction) {
+                        self.tell(id, LegEvent::Cancelled);
+                    }
+                }
                 None => break,
             }
         }
         self.legs.clear();
         self.tasks.close();
         self.tasks.wait().await;
-        self.endpoint.close().await;
+        self.shared.endpoint.close().await;
     }
 
-    fn tell(&self, id: &DialogId, event: LegEvent) {
+    fn tell(&self, id: &HalfDialog, event: LegEvent) {
         if let Some(leg) = self.legs.get(id) {
             // A leg that ended at this moment or is flooded loses the event; requests in it are
             // answered with 500 when dropped.
@@ -121,7 +160,7 @@ impl Channels {
         let legs = &self.legs;
         self.invites.retain(|_, id| legs.contains_key(id));
         let dialog = match DialogId::of_request(&incoming.request) {
-            Ok(dialog) => dialog,
+            Ok(dialog) => dialog.map(|id| (id.call_id, id.local_tag)),
             Err(error) => return incoming.respond_status(error.status()),
         };
         match (dialog, incoming.request.method) {
@@ -148,33 +187,32 @@ impl Channels {
     }
 
     async fn on_invite(&mut self, incoming: IncomingRequest) {
-        let id = match DialogId::of_request(&incoming.request) {
-            Ok(_) => DialogId {
-                call_id: incoming
-                    .request
-                    .headers
-                    .call_id()
-                    .unwrap_or_default()
-                    .to_owned(),
-                local_tag: incoming.to_tag.clone(),
-                remote_tag: incoming
-                    .request
-                    .headers
-                    .from()
-                    .ok()
-                    .and_then(|from| from.tag().map(str::to_owned))
-                    .unwrap_or_default(),
-            },
-            Err(error) => return incoming.respond_status(error.status()),
-        };
+        let call_id = incoming.request.headers.call_id().unwrap_or_default();
+        let id = (call_id.to_owned(), incoming.to_tag.clone());
         let transaction = incoming.transaction;
-        let leg = Leg::answer(&self.context, &self.endpoint, &self.media, incoming).await;
-        if let Some(leg) = leg {
-            let (to_leg, events) = mpsc::channel(64);
-            self.legs.insert(id.clone(), to_leg);
-            self.invites.insert(transaction, id);
+        let (to_leg, events) = mpsc::channel(LEG_EVENTS);
+        let user = incoming.request.uri.user.as_deref();
+        if let Some(unit) = unit_of(user).map(str::to_owned) {
+            let shared = self.shared.clone();
+            let call = unit_call::incoming(shared, unit, incoming, (to_leg.clone(), events));
+            self.tasks.spawn(call);
+        } else {
+            let leg = Leg::answer(&self.shared, incoming).await;
+            let Some(leg) = leg else { return };
             self.tasks.spawn(leg.run(events));
         }
+        self.legs.insert(id.clone(), to_leg);
+        self.invites.insert(transaction, id);
+    }
+
+    fn dial(&mut self, dialled: Dialled) {
+        let mut rng = mc_runtime::rng();
+        let id = (token::call_id(&mut rng), token::tag(&mut rng));
+        let (to_leg, events) = mpsc::channel(LEG_EVENTS);
+        self.legs.insert(id.clone(), to_leg.clone());
+        let shared = self.shared.clone();
+        let call = unit_call::outgoing(shared, dialled, id, (to_leg, events));
+        self.tasks.spawn(call);
     }
 }
 
@@ -195,11 +233,19 @@ fn register(incoming: &IncomingRequest) {
     incoming.respond(ok);
 }
 
-/// The talkgroup in the user part `chanN`.
-fn talkgroup_of(user: Option<&str>) -> Option<u32> {
+/// The channel in the user part `chanN`.
+fn channel_of(user: Option<&str>) -> Option<ChannelId> {
     let digits = user?.strip_prefix("chan")?;
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten()
+    let number = plain.then(|| digits.parse().ok()).flatten();
+    number.map(ChannelId::Talkgroup)
+}
+
+/// The unit in the user part `unitN`.
+fn unit_of(user: Option<&str>) -> Option<&str> {
+    let digits = user?.strip_prefix("unit")?;
+    let plain = (1..=16).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then_some(digits)
 }
 
 /// An IP address and port without a name.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{RadioState, State};
+use super::{CallEnd, CallPhase, OwnCall, RadioState, State};
 use crate::talkgroup::{Channel, Talker};
 
 /// Everything the API's `status` says.
@@ -31,6 +31,34 @@ pub struct UnitStatus {
     pub hears: Option<TalkerStatus>,
     /// Whether it records.
     pub recording: bool,
+    /// The call it is in.
+    pub call: Option<CallStatus>,
+    /// How its last call ended.
+    pub last_call: Option<CallEnd>,
+}
+
+/// The call of a radio.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallStatus {
+    /// Number.
+    pub id: u64,
+    /// The far side.
+    pub peer: String,
+    /// Whether the radio called.
+    pub outgoing: bool,
+    /// How far it is.
+    pub state: CallPhase,
+}
+
+impl From<&OwnCall> for CallStatus {
+    fn from(call: &OwnCall) -> Self {
+        Self {
+            id: call.id,
+            peer: call.peer.clone(),
+            outgoing: call.outgoing,
+            state: call.phase,
+        }
+    }
 }
 
 /// One talkgroup.
@@ -76,7 +104,7 @@ impl From<&Talker> for TalkerStatus {
 pub(super) fn status(state: &State) -> Status {
     let now = Instant::now();
     let units = state.radios.iter().map(|(unit, radio)| {
-        let group = radio.talkgroup.and_then(|id| state.talkgroups.get(&id));
+        let group = radio.channel().and_then(|id| state.channels.get(&id));
         let shown = radio.state(group, now);
         let talker = group
             .and_then(|g| g.holder())
@@ -88,22 +116,27 @@ pub(super) fn status(state: &State) -> Status {
             emergency: radio.emergency,
             hears: talker.map(Into::into),
             recording: radio.recorder.is_running(),
+            call: radio.call.as_ref().map(Into::into),
+            last_call: radio.last_call.clone(),
         }
     });
-    let talkgroups = state.talkgroups.iter().map(|(id, group)| TalkgroupStatus {
-        talkgroup: *id,
-        state: match group.channel() {
-            Channel::Idle => "idle",
-            Channel::Granted { .. } => "granted",
-            Channel::Hang { .. } => "hang",
-        },
-        talker: group.holder().map(Into::into),
-        legs: state
-            .legs
-            .values()
-            .filter(|leg| leg.talkgroup == *id)
-            .map(|leg| leg.label.clone())
-            .collect(),
+    let talkgroups = state.channels.iter().filter_map(|(id, group)| {
+        let talkgroup = id.talkgroup()?;
+        Some(TalkgroupStatus {
+            talkgroup,
+            state: match group.channel() {
+                Channel::Idle => "idle",
+                Channel::Granted { .. } => "granted",
+                Channel::Hang { .. } => "hang",
+            },
+            talker: group.holder().map(Into::into),
+            legs: state
+                .legs
+                .values()
+                .filter(|leg| leg.channel == *id)
+                .map(|leg| leg.label.clone())
+                .collect(),
+        })
     });
     Status {
         units: units.collect(),

@@ -33,9 +33,10 @@ impl Bridge {
     }
 
     pub(super) fn on_call_started(&mut self, now: Instant) {
-        self.call = Call::Up;
         self.active = now;
-        self.report(Report::CallBridged);
+        if std::mem::replace(&mut self.call, Call::Up) != Call::Up {
+            self.report(Report::CallBridged);
+        }
         let State::AwaitingFloor(awaiting) = &self.state else {
             return;
         };

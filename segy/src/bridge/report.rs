@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::types::{ExternalTalker, McTalker};
+use super::types::{ExternalTalker, Failure, McTalker};
 use super::{Bridge, Call, State};
 use crate::user_map::Represented;
 
@@ -107,6 +107,13 @@ pub enum Report {
         talker: ExternalTalker,
         /// Why.
         refusal: Refusal,
+    },
+    /// A private call does not come up.
+    NotReached {
+        /// Why.
+        failure: Failure,
+        /// For people.
+        detail: String,
     },
     /// The external side does not carry the MC user who talks.
     NotRelayed,

@@ -9,16 +9,20 @@ use mc_audio::jitter::Stamp;
 use mc_ids::McServiceId;
 
 use super::*;
-use crate::config::{DisplayConfig, LimitsConfig, UnitConfig, UserConfig};
+use crate::config::{DisplayConfig, LimitsConfig, UnitConfig};
+use crate::user_map::Represented;
 
-const ALICE: &str = "sip:alice@mc.example";
+pub(super) const ALICE: &str = "sip:alice@mc.example";
 const BOB: &str = "sip:bob@mc.example";
 const OWN: &str = "sip:segy@mc.example";
 
-fn users() -> Arc<UserMap> {
-    let user = |unit: &str| UserConfig {
-        unit: unit.to_owned(),
-        functional_alias: format!("sip:unit-{unit}@mc.example"),
+pub(super) fn users() -> Arc<UserMap> {
+    let user = |unit: &str| {
+        let represented = Represented {
+            identity: McServiceId::new(OWN).unwrap(),
+            functional_alias: Some(format!("sip:unit-{unit}@mc.example")),
+        };
+        (unit.to_owned(), represented)
     };
     let display = DisplayConfig {
         units: vec![UnitConfig {
@@ -27,34 +31,29 @@ fn users() -> Arc<UserMap> {
         }],
         ..DisplayConfig::default()
     };
-    let own = McServiceId::new(OWN).unwrap();
-    Arc::new(UserMap::single(
-        own,
-        &[user("1001"), user("1002")],
-        None,
-        &display,
-    ))
+    let users = [user("1001"), user("1002")].into();
+    Arc::new(UserMap::new(users, None, &display))
 }
 
-fn ptt_on(unit: &str) -> Input {
+pub(super) fn ptt_on(unit: &str) -> Input {
     Input::External(ExternalEvent::PttOn(ExternalTalker {
         unit: Some(unit.to_owned()),
         emergency: false,
     }))
 }
 
-fn external(event: ExternalEvent) -> Input {
+pub(super) fn external(event: ExternalEvent) -> Input {
     Input::External(event)
 }
 
-fn taken(by: &str) -> Input {
+pub(super) fn taken(by: &str) -> Input {
     Input::Mc(McEvent::FloorTaken(McTalker {
         id: Some(by.to_owned()),
         functional_alias: None,
     }))
 }
 
-fn granted() -> Input {
+pub(super) fn granted() -> Input {
     let duration = Some(Duration::from_secs(30));
     Input::Mc(McEvent::FloorGranted { duration })
 }
@@ -77,7 +76,7 @@ fn call_refused() -> Input {
     })
 }
 
-fn released() -> Input {
+pub(super) fn released() -> Input {
     let reason = "hang time".to_owned();
     Input::Mc(McEvent::CallReleased { reason })
 }
@@ -184,7 +183,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn shown(output: &Output) -> String {
+pub(super) fn shown(output: &Output) -> String {
     match output {
         Output::External(ExternalCommand::Press(shown)) => {
             let name = shown.name.as_deref().unwrap_or("nobody");
@@ -199,6 +198,8 @@ fn shown(output: &Output) -> String {
         Output::Mc(McCommand::Speech(speech)) => format!("send {}", speech.samples[0]),
         Output::Mc(McCommand::ReleaseFloor) => "release floor".to_owned(),
         Output::Mc(McCommand::LeaveCall) => "leave call".to_owned(),
+        Output::Mc(McCommand::Answer) => "answer MC side".to_owned(),
+        Output::Mc(McCommand::Reject(failure)) => format!("refuse MC side: {failure:?}"),
         Output::Report(report) => format!("({})", reported(report)),
     }
 }
@@ -218,6 +219,7 @@ fn reported(report: &Report) -> String {
             let unit = talker.unit.as_deref().unwrap_or_default();
             format!("{unit} refused: {}", refusal.kind())
         }
+        Report::NotReached { failure, detail } => format!("not reached: {failure:?}, {detail}"),
         Report::NotRelayed => "not relayed".to_owned(),
         Report::Echo => "echo".to_owned(),
         Report::Overflow => "overflow".to_owned(),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use mc_audio::Frame16k;
 use mc_audio::jitter::Stamp;
+use serde::Serialize;
 
 use super::report::Report;
 use crate::user_map::Represented;
@@ -101,6 +102,52 @@ pub enum Input {
     Timeout,
 }
 
+/// Why the called party of a private call is not reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// There is no such party.
+    Unknown,
+    /// The call is not allowed.
+    Forbidden,
+    /// It is in a call.
+    Busy,
+    /// It does not answer, or is not there now.
+    Unavailable,
+    /// It does not want the call.
+    Declined,
+    /// Something else went wrong.
+    Failed,
+}
+
+impl Failure {
+    /// What a SIP status means for the call.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            404 | 410 | 484 | 604 => Self::Unknown,
+            401 | 403 | 407 => Self::Forbidden,
+            486 | 600 => Self::Busy,
+            408 | 480 | 487 => Self::Unavailable,
+            603 => Self::Declined,
+            _ => Self::Failed,
+        }
+    }
+
+    /// The SIP status that says so.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Unknown => 404,
+            Self::Forbidden => 403,
+            Self::Busy => 486,
+            Self::Unavailable => 480,
+            Self::Declined => 603,
+            Self::Failed => 500,
+        }
+    }
+}
+
 /// What the external side tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExternalEvent {
@@ -116,6 +163,10 @@ pub enum ExternalEvent {
     Speech(Speech),
     /// The MC user we press for is not carried, or no longer.
     PressDenied,
+    /// The external user we call is alerted.
+    Ringing,
+    /// The external user we call is not reached.
+    Refused(Failure),
 }
 
 /// What the MC side tells.
@@ -125,7 +176,9 @@ pub enum McEvent {
     Up,
     /// They cannot any more; a call is gone.
     Down,
-    /// A call of the group is up, made by us or by others.
+    /// The MC user we call is alerted.
+    Ringing,
+    /// A call is up, made by us or by others.
     CallStarted,
     /// Our call came to nothing.
     CallRefused {
@@ -194,13 +247,23 @@ pub enum ExternalCommand {
     Speech(Speech),
     /// A frame did not come in time.
     Lost,
+    /// Tell the external user who calls that the MC user is alerted.
+    Alert,
+    /// Answer the external user who calls.
+    Answer,
+    /// Tell the external user who calls that the MC user is not reached.
+    Reject(Failure),
 }
 
 /// What the MC side is told to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum McCommand {
-    /// Make a group call that asks for the floor for this user.
+    /// Make the call; a group call asks for the floor for this user.
     StartCall(Represented),
+    /// Answer the MC user who calls.
+    Answer,
+    /// Tell the MC user who calls that the external user is not reached.
+    Reject(Failure),
     /// Ask for the floor for this user.
     RequestFloor(Represented),
     /// Give the floor back, or withdraw the request.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mc_ids::GroupId;
+use mc_ids::McServiceId;
 use mc_runtime::trace::Tracer;
 use mc_trace::{Declared, Event, names};
 use serde_json::{Value, json};
@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use super::Joined;
 use crate::audit::{Audit, Occurrence, Record};
 use crate::bridge::{Direction, ExternalCommand, ExternalTalker, McTalker, Refusal, Report};
+use crate::encrypted::KeyIds;
 use crate::passthrough::Protection;
 use crate::status::{GatewayStatus, hex_id};
 use crate::user_map::{Represented, UserMap};
 
-/// Records what happens on one talkgroup.
+/// Records what happens on one channel.
 pub(crate) struct Recorder {
     joined: Joined,
     users: Arc<UserMap>,
@@ -45,12 +46,27 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn talkgroup(&self) -> &str {
-        &self.joined.talkgroup
+    pub(crate) const fn joined(&self) -> &Joined {
+        &self.joined
     }
 
-    pub(crate) const fn group(&self) -> &GroupId {
-        &self.joined.group
+    /// A private call begins.
+    pub(crate) fn begun(&mut self, direction: &str) {
+        let summary = format!("private call {direction} begins");
+        let decoded = json!({ "direction": direction });
+        self.emit(&names::SEGY_CALL_BRIDGED, &summary, decoded);
+    }
+
+    /// A private call is not even tried.
+    pub(crate) fn turned_away(&mut self, unit: Option<&str>, reason: &'static str, detail: &str) {
+        self.status.counters.refused(reason);
+        let decoded = json!({ "unit": unit, "reason": reason, "detail": detail });
+        self.emit(&names::SEGY_REFUSED, detail, decoded);
+        self.audit.write(&Record {
+            external_identity: unit.map(str::to_owned),
+            reason: Some(detail.to_owned()),
+            ..self.record(Occurrence::Refused)
+        });
     }
 
     /// Sees a command before it is carried out; true when it is speech.
@@ -63,7 +79,12 @@ impl Recorder {
                 true
             }
             ExternalCommand::Lost => true,
-            ExternalCommand::Press(_) | ExternalCommand::Release | ExternalCommand::Refuse => false,
+            ExternalCommand::Press(_)
+            | ExternalCommand::Release
+            | ExternalCommand::Refuse
+            | ExternalCommand::Alert
+            | ExternalCommand::Answer
+            | ExternalCommand::Reject(_) => false,
         }
     }
 
@@ -98,6 +119,11 @@ impl Recorder {
                 );
             }
             Report::Refused { talker, refusal } => self.refused(&talker, &refusal),
+            Report::NotReached { failure, detail } => {
+                let summary = format!("call does not come up: {detail}");
+                let decoded = json!({ "reason": failure, "detail": detail });
+                self.emit(&names::SEGY_CALL_ENDED, &summary, decoded);
+            }
             Report::NotRelayed => {
                 let summary = "the radio side does not carry the MC talker";
                 self.status.counters.refused("not_relayed");
@@ -112,16 +138,41 @@ impl Recorder {
         }
     }
 
-    fn emit(&self, name: &Declared, summary: &str, mut decoded: Value) {
-        let Joined { talkgroup, group } = &self.joined;
-        tracing::info!(talkgroup, %group, event = name.name, "{summary}");
-        if let Value::Object(fields) = &mut decoded {
-            fields.insert("talkgroup".to_owned(), json!(talkgroup));
-            fields.insert("group".to_owned(), json!(group.as_str()));
+    fn keys(&self, identity: Option<&McServiceId>) -> (Protection, KeyIds) {
+        match self.joined.group() {
+            Some(group) => self.status.protection(group, identity),
+            // A private call without its PCK is refused by the client.
+            None => (Protection::Protected, KeyIds::default()),
         }
-        let (_, keys) = self.status.protection(group);
-        let mut event = Event::local(name, format!("talkgroup {talkgroup}: {summary}"))
-            .correlation(format!("{talkgroup}#{}", self.calls))
+    }
+
+    /// The call in records: the channel's how manieth.
+    fn correlation(&self) -> String {
+        match &self.joined {
+            Joined::Talkgroup { talkgroup, .. } => format!("{talkgroup}#{}", self.calls),
+            Joined::Private { call, .. } => format!("private#{call}"),
+        }
+    }
+
+    fn emit(&self, name: &Declared, summary: &str, mut decoded: Value) {
+        let label = self.joined.label();
+        tracing::info!(channel = label, event = name.name, "{summary}");
+        if let Value::Object(fields) = &mut decoded {
+            let (name, value) = match &self.joined {
+                Joined::Talkgroup { talkgroup, group } => {
+                    fields.insert("group".to_owned(), json!(group.as_str()));
+                    ("talkgroup", talkgroup)
+                }
+                Joined::Private { unit, mc_user, .. } => {
+                    fields.insert("mc_user".to_owned(), json!(mc_user));
+                    ("unit", unit)
+                }
+            };
+            fields.entry(name).or_insert_with(|| json!(value));
+        }
+        let (_, keys) = self.keys(None);
+        let mut event = Event::local(name, format!("{label}: {summary}"))
+            .correlation(self.correlation())
             .decoded(decoded);
         let (gmk, own) = (
             keys.gmk.map(|id| id.key_id()),
@@ -134,12 +185,18 @@ impl Recorder {
     }
 
     fn record(&self, event: Occurrence) -> Record {
-        let (_, keys) = self.status.protection(&self.joined.group);
+        let (_, keys) = self.keys(None);
+        let (talkgroup, group) = match &self.joined {
+            Joined::Talkgroup { talkgroup, group } => {
+                (Some(talkgroup.clone()), Some(group.as_str().to_owned()))
+            }
+            Joined::Private { .. } => (None, None),
+        };
         Record {
             event,
-            talkgroup: self.joined.talkgroup.clone(),
-            group: self.joined.group.as_str().to_owned(),
-            call: format!("{}#{}", self.joined.talkgroup, self.calls),
+            talkgroup,
+            group,
+            call: self.correlation(),
             mc_identity: None,
             functional_alias: None,
             external_identity: None,
@@ -152,7 +209,7 @@ impl Recorder {
 
     /// What the record of a termination is called: a group without protection has none.
     fn occurrence(&self, protected: Occurrence) -> Occurrence {
-        match self.status.protection(&self.joined.group).0 {
+        match self.keys(None).0 {
             Protection::Bypassed => Occurrence::PassedThrough,
             Protection::Protected | Protection::Unknown => protected,
         }
@@ -167,7 +224,7 @@ impl Recorder {
             &format!("unit {unit} talks to the MC side as {shown}"),
             json!({ "direction": "to_mc", "unit": unit, "talker": shown, "emergency": talker.emergency }),
         );
-        let (_, keys) = self.status.protection(&self.joined.group);
+        let (_, keys) = self.keys(Some(&represented.identity));
         self.audit.write(&Record {
             mc_identity: Some(represented.identity.as_str().to_owned()),
             functional_alias: represented.functional_alias.clone(),
@@ -194,7 +251,7 @@ impl Recorder {
 
     /// The first speech of an MC user is handed over in clear.
     fn opened(&self, talker: &McTalker) {
-        let (_, keys) = self.status.protection(&self.joined.group);
+        let (_, keys) = self.keys(None);
         self.audit.write(&Record {
             mc_identity: talker.id.clone(),
             functional_alias: talker.functional_alias.clone(),

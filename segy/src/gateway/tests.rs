@@ -24,10 +24,11 @@ use tokio::time::timeout;
 use super::*;
 use crate::approach::Approach;
 use crate::audit::Audit;
-use crate::bridge::{McCommand, McEvent, McTalker, Speech};
-use crate::config::{DisplayConfig, LimitsConfig, UserConfig};
+use crate::bridge::{Bridge, McCommand, McEvent, McTalker, Speech};
+use crate::config::{DisplayConfig, LimitsConfig};
 use crate::passthrough::Protection;
 use crate::unencrypted::{ExternalConfig, ExternalContext};
+use crate::user_map::{Represented, UserMap};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const ALICE: &str = "sip:alice@mc.example";
@@ -55,31 +56,33 @@ impl Lab {
         let (tracer, trace) = Tracer::to_channel("segy", 10_000);
         let status = Arc::new(GatewayStatus::new(
             Approach::SingleClient.profile(),
-            McServiceId::new("sip:segy@mc.example").unwrap(),
             context.health.clone(),
             context.clock.clone(),
             tracer.clone(),
         ));
         status.group_known(&group, Protection::of(&group, protected));
         let (gmk, own) = (GmkId::try_from(KeyId(0x11)), GukId::try_from(KeyId(0x22)));
-        status.key_received(&group, gmk.unwrap(), own.unwrap());
+        status.key_received(&group, &identity(), gmk.unwrap(), own.unwrap());
         assert!(status.heard(&group, GukId::try_from(KeyId(0x33)).unwrap()));
         assert!(!status.heard(&group, own.unwrap()), "our own speech");
 
         let text = format!("protocol = 'analogue'\nserver = 'sip:{}'\n", radios.sip);
         let external: ExternalConfig = toml::from_str(&text).unwrap();
+        let (offers, _dialled) = mpsc::channel(8);
         let adapter = external.start(ExternalContext {
             node: "segy".to_owned(),
             tracer: tracer.clone(),
             counters: status.counters.clone(),
+            offers,
             shutdown: context.shutdown.clone(),
         });
-        let external = adapter.await.unwrap().connect("1");
+        let adapter = adapter.await.unwrap();
+        let external = adapter.connect("1");
         let dir = tempfile::tempdir().unwrap();
         let audit = dir.path().join("audit.jsonl");
         let audit = Audit::open(Some(&audit), context.clock.clone()).unwrap();
         let users = Arc::new(users());
-        let joined = Joined {
+        let joined = Joined::Talkgroup {
             talkgroup: "1".to_owned(),
             group,
         };
@@ -91,7 +94,8 @@ impl Lab {
             events: heard,
         };
         let timing = LimitsConfig::default().timing();
-        let channel = Channel::new(timing, users, mc, external, recorder, status.clone());
+        let bridge = Box::new(Bridge::new(timing, users, Instant::now()));
+        let channel = Channel::new(bridge, mc, external, recorder, status.clone());
         tokio::spawn(channel.run(context.shutdown.clone()));
         let notices = radios.network.notices();
         let lab = Self {
@@ -105,7 +109,7 @@ impl Lab {
             dir,
         };
         lab.tell(McEvent::Up).await;
-        lab.status.mc_up();
+        lab.status.mc_up(&identity());
         lab.context.health.started();
         timeout(PATIENCE, lab.context.health.until_ready())
             .await
@@ -189,13 +193,17 @@ async fn radios() -> (Running, Context) {
     (lmr_sim::start(config, other).await.unwrap(), context)
 }
 
+fn identity() -> McServiceId {
+    McServiceId::new("sip:segy@mc.example").unwrap()
+}
+
 fn users() -> UserMap {
-    let user = UserConfig {
-        unit: "1001".to_owned(),
-        functional_alias: "sip:unit-1001@mc.example".to_owned(),
+    let represented = Represented {
+        identity: identity(),
+        functional_alias: Some("sip:unit-1001@mc.example".to_owned()),
     };
-    let own = McServiceId::new("sip:segy@mc.example").unwrap();
-    UserMap::single(own, &[user], None, &DisplayConfig::default())
+    let users = [("1001".to_owned(), represented)].into();
+    UserMap::new(users, None, &DisplayConfig::default())
 }
 
 fn sentence(name: &str) -> Vec<i16> {
@@ -228,7 +236,11 @@ async fn a_radio_talks_to_the_group_under_its_alias() {
                 heard.extend(*speech.samples);
             }
             McCommand::ReleaseFloor => break,
-            McCommand::StartCall(_) | McCommand::RequestFloor(_) | McCommand::LeaveCall => {
+            McCommand::StartCall(_)
+            | McCommand::RequestFloor(_)
+            | McCommand::LeaveCall
+            | McCommand::Answer
+            | McCommand::Reject(_) => {
                 panic!("nothing but speech until the release")
             }
         }

@@ -1,27 +1,32 @@
 //! Analogue channels: talkgroup N is the conference `sip:chanN@` of the radio system, speech is RTP
 //! PCMU, push-to-talk travels as INFO in the dialog ([`ptt`]). The gateway is the calling party and
-//! stays in each conference.
+//! stays in each conference. Unit N is `sip:unitN@` of the radio system; what units dial comes as an
+//! INVITE to the gateway ([`unit_call`]).
 
 mod leg;
 mod listener;
 pub mod ptt;
 mod session;
 mod speaker;
+mod unit_call;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mc_runtime::CancellationToken;
 use mc_runtime::sip::{Incoming, IncomingRequest, SipConfig, SipEndpoint, TracedSip};
-use mc_sip::transaction::TransactionConfig;
+use mc_sip::transaction::{TransactionConfig, TransactionId};
 use mc_sip::{DialogId, Method, StatusCode, Uri, name};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::{ExternalContext, ExternalPort, Unencrypted, port};
+use crate::bridge::Shown;
 use crate::config::ConfigError;
 use leg::Leg;
+use session::Target;
 
 /// How the radio system is reached.
 #[derive(Debug, Clone, Deserialize)]
@@ -130,45 +135,78 @@ struct Shared {
 /// Where requests in dialogs go: by Call-ID and our tag, which are known before the call is up, so
 /// that a request which overtakes the answer to our INVITE finds its leg too.
 #[derive(Debug, Clone, Default)]
-struct Dialogs(Arc<Mutex<HashMap<HalfDialog, mpsc::Sender<IncomingRequest>>>>);
+struct Dialogs {
+    legs: Arc<Mutex<HashMap<HalfDialog, mpsc::Sender<IncomingRequest>>>>,
+    /// Calls to us that are not confirmed: what ends each.
+    unconfirmed: Arc<Mutex<HashMap<TransactionId, CancellationToken>>>,
+}
 
 /// Call-ID and our tag.
 type HalfDialog = (String, String);
 
 impl Dialogs {
     fn insert(&self, call_id: &str, tag: &str, leg: mpsc::Sender<IncomingRequest>) {
-        let mut legs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut legs = lock(&self.legs);
         legs.insert((call_id.to_owned(), tag.to_owned()), leg);
     }
 
     fn remove(&self, call_id: &str, tag: &str) {
-        let mut legs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut legs = lock(&self.legs);
         legs.remove(&(call_id.to_owned(), tag.to_owned()));
     }
 
-    fn dispatch(&self, request: IncomingRequest) {
+    /// What ends the call of this INVITE until it is confirmed.
+    fn unconfirmed(&self, invite: TransactionId) -> CancellationToken {
+        let mut unconfirmed = lock(&self.unconfirmed);
+        unconfirmed.entry(invite).or_default().clone()
+    }
+
+    fn confirmed(&self, invite: TransactionId) {
+        lock(&self.unconfirmed).remove(&invite);
+    }
+
+    /// The call of this INVITE was cancelled, or its answer never confirmed.
+    fn given_up(&self, invite: TransactionId) {
+        if let Some(call) = lock(&self.unconfirmed).remove(&invite) {
+            call.cancel();
+        }
+    }
+
+    /// A request in a dialog; one outside comes back.
+    fn dispatch(&self, request: IncomingRequest) -> Option<IncomingRequest> {
         let id = match DialogId::of_request(&request.request) {
             Ok(id) => id,
-            Err(error) => return request.respond_status(error.status()),
+            Err(error) => {
+                request.respond_status(error.status());
+                return None;
+            }
         };
         let Some(id) = id else {
-            return outside_dialogs(&request);
+            return Some(request);
         };
-        let legs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let legs = lock(&self.legs);
         match legs.get(&(id.call_id, id.local_tag)) {
             // A leg that is flooded answers 500: a request that is dropped unanswered does.
             Some(leg) => drop(leg.try_send(request)),
             None => request.respond_status(StatusCode::CALL_DOES_NOT_EXIST),
         }
+        None
     }
 }
 
-fn outside_dialogs(request: &IncomingRequest) {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn outside_dialogs(shared: &Shared, request: IncomingRequest) {
+    if request.request.method == Method::Invite {
+        tokio::spawn(unit_call::incoming(shared.clone(), request));
+        return;
+    }
     let status = match request.request.method {
         Method::Options => StatusCode::OK,
-        // The gateway calls; nobody calls it.
-        Method::Invite => StatusCode::FORBIDDEN,
-        Method::Ack
+        Method::Invite
+        | Method::Ack
         | Method::Bye
         | Method::Cancel
         | Method::Info
@@ -205,17 +243,16 @@ impl Analogue {
             TransactionConfig::default(),
             trace,
             // It outlives the shutdown long enough to hang up; the process ends it.
-            &mc_runtime::CancellationToken::new(),
+            &CancellationToken::new(),
         )
         .await?;
-        let dialogs = Dialogs::default();
-        tokio::spawn(receive(dialogs.clone(), incoming));
         let shared = Shared {
             config: Arc::new(config),
             context,
             endpoint,
-            dialogs,
+            dialogs: Dialogs::default(),
         };
+        tokio::spawn(receive(shared.clone(), incoming));
         Ok(Self { shared })
     }
 }
@@ -226,15 +263,28 @@ impl Unencrypted for Analogue {
         tokio::spawn(Leg::new(self.shared.clone(), talkgroup, inner).run());
         outer
     }
+
+    fn call(&self, unit: &str, caller: &Shown) -> ExternalPort {
+        let (outer, inner) = port();
+        let target = Target::unit(&self.shared.config, unit, caller);
+        tokio::spawn(unit_call::outgoing(self.shared.clone(), target, inner));
+        outer
+    }
 }
 
-async fn receive(dialogs: Dialogs, mut incoming: mpsc::Receiver<Incoming>) {
+async fn receive(shared: Shared, mut incoming: mpsc::Receiver<Incoming>) {
     while let Some(incoming) = incoming.recv().await {
         match incoming {
-            Incoming::Request(request) => dialogs.dispatch(request),
-            // ACKs of re-INVITEs carry nothing; a re-INVITE whose ACK is missing shows in the
-            // next check of the call.
-            Incoming::Ack { .. } | Incoming::Cancelled { .. } | Incoming::AckMissing { .. } => {}
+            Incoming::Request(request) => {
+                if let Some(request) = shared.dialogs.dispatch(request) {
+                    outside_dialogs(&shared, request);
+                }
+            }
+            Incoming::Ack { transaction, .. } => shared.dialogs.confirmed(transaction),
+            // A re-INVITE whose ACK is missing shows in the next check of the call.
+            Incoming::Cancelled { transaction } | Incoming::AckMissing { transaction } => {
+                shared.dialogs.given_up(transaction);
+            }
         }
     }
 }

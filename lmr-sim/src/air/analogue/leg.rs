@@ -21,6 +21,7 @@ use crate::air::AirContext;
 use crate::impair::{Impairments, Link};
 use crate::network::{Downlink, Frame};
 use crate::talkgroup::{ParticipantId, Talker};
+pub(super) use answer::{AudioSocket, Far, acceptable, answered, label as caller};
 use speech_in::{Heard, SpeechIn};
 
 /// INFO requests that may wait for the answer to the one before.
@@ -33,6 +34,8 @@ pub(super) enum LegEvent {
     Request(Box<IncomingRequest>),
     /// The ACK for our 200.
     Acked(Box<Request>),
+    /// The caller gave up before the answer.
+    Cancelled,
     /// The call must end.
     Hangup,
 }
@@ -77,6 +80,8 @@ impl Leg {
                         }
                     }
                     Some(LegEvent::Acked(ack)) => self.on_ack(&ack),
+                    // It crossed the answer.
+                    Some(LegEvent::Cancelled) => {}
                     Some(LegEvent::Hangup) | None => {
                         self.bye();
                         break;

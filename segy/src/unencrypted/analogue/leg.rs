@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use mc_runtime::CancellationToken;
 use tokio::time::Instant;
 
 use super::Shared;
-use super::session::{End, Session};
+use super::session::{End, Session, Target};
 use crate::bridge::ExternalEvent;
 use crate::unencrypted::AdapterPort;
 
@@ -35,7 +36,7 @@ impl Leg {
         let shutdown = self.shared.context.shutdown.clone();
         loop {
             let session = tokio::select! {
-                session = Session::establish(&self.shared, &self.talkgroup) => session,
+                session = self.establish() => session,
                 () = self.port.events.closed() => return,
                 () = shutdown.cancelled() => return,
             };
@@ -61,6 +62,14 @@ impl Leg {
             }
             wait = (wait * 2).min(self.shared.config.longest_retry());
         }
+    }
+
+    async fn establish(&self) -> Result<Session, String> {
+        let target = Target::channel(&self.shared.config, &self.talkgroup);
+        let target = target.map_err(|refused| refused.why)?;
+        let never = CancellationToken::new();
+        let session = Session::establish(&self.shared, target, || (), &never).await;
+        session.map_err(|refused| refused.why)
     }
 
     async fn serve(&mut self, session: Session) -> End {

@@ -6,6 +6,7 @@ mod offer;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use mc_runtime::CancellationToken;
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::{Dialog, Method, StatusCode, name};
 use mc_trace::{Endpoint, Event, names};
@@ -20,7 +21,9 @@ use super::speaker::Speaker;
 use super::{ALLOWED, Shared};
 use crate::bridge::{ExternalCommand, ExternalEvent, ExternalTalker};
 use crate::unencrypted::AdapterPort;
-use dialog::{Registered, Requests};
+use dialog::Requests;
+pub(super) use dialog::{Audio, Established, Registered, Target, register};
+pub(super) use offer::{SDP, description, remote_of};
 
 /// The largest packet that is read.
 const MAX_PACKET: usize = 2048;
@@ -50,13 +53,15 @@ pub(super) struct Session {
     sdp_version: u64,
     listener: Listener,
     speaker: Speaker,
+    /// Ends the call as the shutdown does.
+    ended: CancellationToken,
     _registered: Registered,
 }
 
 impl Session {
-    fn new(
+    pub(super) fn new(
         shared: &Shared,
-        established: dialog::Established,
+        established: Established,
         incoming: mpsc::Receiver<IncomingRequest>,
         registered: Registered,
     ) -> Self {
@@ -70,14 +75,20 @@ impl Session {
             requests: Requests::start(shared.endpoint.clone(), established.peer),
             dialog: established.dialog,
             incoming,
-            socket: established.socket,
-            audio: established.audio,
+            socket: established.audio.socket,
+            audio: established.audio.address,
             remote: established.remote,
             sdp_version: 0,
             listener: Listener::new(silence, Instant::now()),
             speaker: Speaker::new(ssrc, sequence, timestamp),
+            ended: CancellationToken::new(),
             _registered: registered,
         }
+    }
+
+    /// The same call, which this ends too.
+    pub(super) fn ended_by(self, ended: CancellationToken) -> Self {
+        Self { ended, ..self }
     }
 
     /// Serves the call until it ends.
@@ -115,6 +126,10 @@ impl Session {
                 () = sleep_until(due) => events = self.listener.tick(Instant::now()),
                 why = self.requests.lost() => return End::Lost(why),
                 _ = check.tick() => self.requests.send(self.dialog.request(Method::Options)),
+                () = self.ended.cancelled() => {
+                    self.bye().await;
+                    return End::Lost("not confirmed".to_owned());
+                }
                 () = shutdown.cancelled() => {
                     self.bye().await;
                     return End::Stopped;
@@ -158,6 +173,8 @@ impl Session {
                 let packet = self.speaker.lost(now);
                 self.send(&packet);
             }
+            // The call is up.
+            ExternalCommand::Alert | ExternalCommand::Answer | ExternalCommand::Reject(_) => {}
         }
     }
 

@@ -1,10 +1,10 @@
-//! Answering an INVITE into a channel, and offers inside the call.
+//! A leg from what was negotiated: by our answer or the far end's, and offers inside the call.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mc_runtime::sip::{IncomingRequest, SipEndpoint};
+use mc_runtime::sip::IncomingRequest;
 use mc_sip::sdp::{PcmuMedia, Sdp};
 use mc_sip::{Dialog, Headers, Multipart, Peer, Request, Response, StatusCode, name};
 use rand_core::Rng;
@@ -13,32 +13,66 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::super::rtp::Sender;
-use super::super::{allowed, socket, talkgroup_of};
+use super::super::{Shared, allowed, channel_of};
 use super::{INFO_QUEUE, Leg, SpeechIn, send_infos};
-use crate::air::AirContext;
-use crate::config::MediaConfig;
+use crate::error::LmrError;
 use crate::impair::Link;
+use crate::network::ChannelId;
 use crate::talkgroup::Talker;
 
 const SDP: &str = "application/sdp";
 
 /// What an INVITE's body says.
-enum Offer {
+pub(in super::super) enum Offer {
     /// Where the peer wants speech; none when it wants none now.
     Media(Option<SocketAddr>),
     /// There is none; the answer makes one.
     Absent,
 }
 
+/// A socket for the speech of a leg.
+pub(in super::super) struct AudioSocket {
+    socket: UdpSocket,
+    /// Its address as the peer sees it.
+    pub(in super::super) audio: SocketAddr,
+}
+
+impl AudioSocket {
+    pub(in super::super) async fn open(shared: &Shared, peer: Peer) -> std::io::Result<Self> {
+        let (media, endpoint) = (&shared.media, &shared.endpoint);
+        let facing = endpoint.address_towards(peer.address).ip();
+        let bind = media.bind.unwrap_or_else(|| endpoint.local_address().ip());
+        let socket = UdpSocket::bind((bind, 0)).await?;
+        let port = socket.local_addr()?.port();
+        let audio = super::super::socket(media.advertised.unwrap_or(facing), port);
+        Ok(Self { socket, audio })
+    }
+
+    /// The description of it.
+    pub(in super::super) fn description(&self) -> Vec<u8> {
+        description(self.audio, 1, 0)
+    }
+}
+
+/// The far end of a leg.
+pub(in super::super) struct Far {
+    pub(in super::super) peer: Peer,
+    pub(in super::super) dialog: Dialog,
+    /// Where it wants speech.
+    pub(in super::super) remote: Option<SocketAddr>,
+    /// Its address, for people.
+    pub(in super::super) label: String,
+    /// Its unit number, if its address is one.
+    pub(in super::super) unit: Option<String>,
+}
+
 impl Leg {
     /// Answers an INVITE into a channel; `None` when it was refused.
     pub(in super::super) async fn answer(
-        context: &AirContext,
-        endpoint: &SipEndpoint,
-        media: &MediaConfig,
+        shared: &Shared,
         incoming: IncomingRequest,
     ) -> Option<Self> {
-        match Self::accept(context, endpoint, media, &incoming).await {
+        match Self::accept(shared, &incoming).await {
             Ok((leg, response)) => {
                 incoming.respond(response);
                 Some(leg)
@@ -55,69 +89,88 @@ impl Leg {
     }
 
     async fn accept(
-        context: &AirContext,
-        endpoint: &SipEndpoint,
-        media: &MediaConfig,
+        shared: &Shared,
         incoming: &IncomingRequest,
+    ) -> Result<(Self, Response), Box<Response>> {
+        let offer = acceptable(incoming)?;
+        let network = &shared.context.network;
+        let channel = channel_of(incoming.request.uri.user.as_deref())
+            .filter(|id| network.has_channel(*id))
+            .ok_or_else(|| Box::new(incoming.response(StatusCode::NOT_FOUND)))?;
+        Self::accept_into(shared, incoming, offer, channel).await
+    }
+
+    /// The leg of an INVITE that is to be answered, and the answer.
+    pub(in super::super) async fn accept_into(
+        shared: &Shared,
+        incoming: &IncomingRequest,
+        offer: Offer,
+        channel: ChannelId,
     ) -> Result<(Self, Response), Box<Response>> {
         let refuse = |status: StatusCode| Box::new(incoming.response(status));
         let request = &incoming.request;
-        unsupported(incoming)?;
-        let talkgroup = talkgroup_of(request.uri.user.as_deref())
-            .filter(|id| context.network.has_talkgroup(*id))
-            .ok_or_else(|| refuse(StatusCode::NOT_FOUND))?;
-        let offer = offer_of(incoming)?;
         let dialog =
             Dialog::uas(request, &incoming.to_tag).map_err(|_| refuse(StatusCode::BAD_REQUEST))?;
-        let facing = endpoint.address_towards(incoming.from.address).ip();
-        let bind = media.bind.unwrap_or_else(|| endpoint.local_address().ip());
-        let udp = UdpSocket::bind((bind, 0))
-            .await
-            .map_err(|_| refuse(StatusCode::SERVICE_UNAVAILABLE))?;
-        let port = udp
-            .local_addr()
-            .map_err(|_| refuse(StatusCode::SERVICE_UNAVAILABLE))?
-            .port();
-        let label = label(&request.headers);
-        let (id, downlink) = context
-            .network
-            .join(talkgroup, &label)
-            .map_err(|_| refuse(StatusCode::SERVICE_UNAVAILABLE))?;
-        let mut rng = mc_runtime::rng();
-        let talker = Talker {
-            participant: id,
-            unit: unit(&request.headers).unwrap_or_else(|| context.network.reserved_unit()),
-            name: Some(label),
-            emergency: false,
-        };
-        let (infos, queue) = mpsc::channel(INFO_QUEUE);
-        let takes_info = Arc::new(AtomicBool::new(true));
-        let senders = send_infos(
-            endpoint.clone(),
-            incoming.from,
-            queue,
-            Arc::clone(&takes_info),
-        );
-        tokio::spawn(senders);
-        let mut impairments = context.impairments.clone();
-        let link = Link::new(*impairments.borrow_and_update(), id.0);
-        let leg = Self {
-            context: context.clone(),
-            endpoint: endpoint.clone(),
+        let full = || refuse(StatusCode::SERVICE_UNAVAILABLE);
+        let audio = AudioSocket::open(shared, incoming.from).await;
+        let audio = audio.map_err(|_| full())?;
+        let far = Far {
             peer: incoming.from,
             dialog,
-            call_id: request.headers.call_id().unwrap_or_default().to_owned(),
-            contact_user: format!("chan{talkgroup}"),
-            socket: Arc::new(udp),
-            audio: socket(media.advertised.unwrap_or(facing), port),
             remote: match offer {
                 Offer::Media(remote) => remote,
                 Offer::Absent => None,
             },
+            label: label(&request.headers),
+            unit: unit(&request.headers),
+        };
+        let user = request.uri.user.clone().unwrap_or_default();
+        let leg = Self::join(shared, audio, far, channel, &user).map_err(|_| full())?;
+        let response = leg.ok(incoming);
+        Ok((leg, response))
+    }
+
+    /// A leg between the far end and a channel.
+    pub(in super::super) fn join(
+        shared: &Shared,
+        socket: AudioSocket,
+        far: Far,
+        channel: ChannelId,
+        contact_user: &str,
+    ) -> Result<Self, LmrError> {
+        let context = &shared.context;
+        let (id, downlink) = context.network.join(channel, &far.label)?;
+        let mut rng = mc_runtime::rng();
+        let unit = far.unit;
+        let talker = Talker {
+            participant: id,
+            unit: unit.unwrap_or_else(|| context.network.reserved_unit()),
+            name: Some(far.label),
+            emergency: false,
+        };
+        let (infos, queue) = mpsc::channel(INFO_QUEUE);
+        let takes_info = Arc::new(AtomicBool::new(true));
+        let endpoint = shared.endpoint.clone();
+        let senders = send_infos(endpoint, far.peer, queue, Arc::clone(&takes_info));
+        tokio::spawn(senders);
+        let mut impairments = context.impairments.clone();
+        let link = Link::new(*impairments.borrow_and_update(), id.0);
+        let call_id = far.dialog.id().call_id.clone();
+        tracing::info!(call_id, %channel, "leg joined");
+        Ok(Self {
+            context: context.clone(),
+            endpoint: shared.endpoint.clone(),
+            peer: far.peer,
+            dialog: far.dialog,
+            call_id,
+            contact_user: contact_user.to_owned(),
+            socket: Arc::new(socket.socket),
+            audio: socket.audio,
+            remote: far.remote,
             sdp_version: 0,
             id,
             downlink,
-            speech_in: SpeechIn::new(media, talker),
+            speech_in: SpeechIn::new(&shared.media, talker),
             sender: Sender::new(
                 rng.next_u32(),
                 (rng.next_u32() >> 16) as u16,
@@ -128,24 +181,17 @@ impl Leg {
             link,
             infos,
             takes_info,
-        };
-        let response = leg.ok(incoming);
-        tracing::info!(call_id = leg.call_id, talkgroup, "leg joined the channel");
-        Ok((leg, response))
+        })
     }
 
     /// 200 with our description: an answer, or an offer when there was none.
     fn ok(&self, incoming: &IncomingRequest) -> Response {
-        let media = PcmuMedia {
-            audio: self.audio,
-            telephone_event: None,
-        };
-        let body = media.to_sdp(self.id.0, self.sdp_version).to_string();
+        let body = description(self.audio, self.id.0, self.sdp_version);
         incoming
             .response(StatusCode::OK)
             .with(name::CONTACT, self.contact(incoming.from))
             .with(name::ALLOW, allowed())
-            .with_body(SDP, body.into_bytes())
+            .with_body(SDP, body)
     }
 
     fn contact(&self, peer: Peer) -> String {
@@ -174,6 +220,25 @@ impl Leg {
             self.remote = media;
         }
     }
+}
+
+fn description(audio: SocketAddr, session: u64, version: u64) -> Vec<u8> {
+    let media = PcmuMedia {
+        audio,
+        telephone_event: None,
+    };
+    media.to_sdp(session, version).to_string().into_bytes()
+}
+
+/// What is offered, if it can be taken.
+pub(in super::super) fn acceptable(incoming: &IncomingRequest) -> Result<Offer, Box<Response>> {
+    unsupported(incoming)?;
+    offer_of(incoming)
+}
+
+/// Where the answer to our INVITE wants speech.
+pub(in super::super) fn answered(response: &Response) -> Result<Option<SocketAddr>, ()> {
+    remote_of(&sdp_of(&response.headers, &response.body).ok_or(())?)
 }
 
 fn unsupported(incoming: &IncomingRequest) -> Result<(), Box<Response>> {
@@ -225,16 +290,20 @@ fn remote_of(sdp: &Sdp) -> Result<Option<SocketAddr>, ()> {
     Ok(usable.then_some(media.audio))
 }
 
-/// The unit number in From, when its user part is one.
+/// The unit number in From, when its user part is one, plain or as `unitN`.
 fn unit(headers: &Headers) -> Option<String> {
     let user = headers.from().ok()?.uri.user?;
+    let user = user.strip_prefix("unit").unwrap_or(&user).to_owned();
     let number = (1..=16).contains(&user.len()) && user.bytes().all(|b| b.is_ascii_digit());
     number.then_some(user)
 }
 
-fn label(headers: &Headers) -> String {
-    headers
-        .from()
-        .map(|from| from.uri.identity().to_string())
-        .unwrap_or_default()
+/// Display name of the caller, else his address.
+pub(in super::super) fn label(headers: &Headers) -> String {
+    let Ok(from) = headers.from() else {
+        return String::new();
+    };
+    from.display
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| from.uri.identity().to_string())
 }

@@ -58,7 +58,11 @@ fn named(event: &ExternalEvent) -> &'static str {
         ExternalEvent::PttOn(_) => "somebody",
         ExternalEvent::PttOff => "off",
         ExternalEvent::Speech(_) => "speech",
-        ExternalEvent::Up | ExternalEvent::Down | ExternalEvent::PressDenied => "other",
+        ExternalEvent::Up
+        | ExternalEvent::Down
+        | ExternalEvent::Ringing
+        | ExternalEvent::Refused(_)
+        | ExternalEvent::PressDenied => "other",
     }
 }
 

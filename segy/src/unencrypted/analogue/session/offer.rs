@@ -10,10 +10,10 @@ use super::super::ALLOWED;
 use super::Session;
 
 /// Media type of descriptions.
-pub(super) const SDP: &str = "application/sdp";
+pub(in super::super) const SDP: &str = "application/sdp";
 
 /// Our description.
-pub(super) fn description(audio: SocketAddr, version: u64) -> Vec<u8> {
+pub(in super::super) fn description(audio: SocketAddr, version: u64) -> Vec<u8> {
     let media = PcmuMedia {
         audio,
         telephone_event: None,
@@ -23,10 +23,10 @@ pub(super) fn description(audio: SocketAddr, version: u64) -> Vec<u8> {
 
 /// The description is missing, or has no PCMU.
 #[derive(Debug)]
-pub(super) struct NotAcceptable;
+pub(in super::super) struct NotAcceptable;
 
 /// Where the peer wants speech; none for port 0, a null address or while it only sends.
-pub(super) fn remote_of(
+pub(in super::super) fn remote_of(
     headers: &Headers,
     body: &[u8],
 ) -> Result<Option<SocketAddr>, NotAcceptable> {

@@ -1,10 +1,13 @@
 use std::time::Instant;
 
+use mc_client::CallId;
+use mc_ids::GroupId;
+
 use super::*;
 
-fn group() -> Group {
+fn sink() -> Sink {
     let (events, _bridge) = mpsc::channel(1);
-    Group { events, last: None }
+    Sink::new(events)
 }
 
 fn frame(ssrc: u32, sequence: u16, concealed: bool) -> SpeechFrame {
@@ -23,9 +26,9 @@ fn frame(ssrc: u32, sequence: u16, concealed: bool) -> SpeechFrame {
 
 #[test]
 fn frames_made_up_for_lost_packets_get_the_lost_numbers() {
-    let mut group = group();
+    let mut sink = sink();
     let mut at = |ssrc, sequence, concealed| {
-        let stamp = group.stamp(&frame(ssrc, sequence, concealed));
+        let stamp = sink.stamp(&frame(ssrc, sequence, concealed));
         (stamp.sequence, stamp.timestamp / 320)
     };
     assert_eq!(at(1, u16::MAX, false), (65535, 65535));
