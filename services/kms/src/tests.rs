@@ -2,6 +2,7 @@ mod domains;
 mod provisioning;
 mod refusals;
 mod requests;
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -150,6 +150,29 @@ async fn pruning_forgets_only_the_past(store: &Store) {
     assert_eq!(store.audit_events().await.unwrap(), ["login_accepted"]);
 }
 
+async fn an_assertion_is_redeemed_once(store: &Store) {
+    assert!(store.put_assertion("a", 1_000).await.unwrap());
+    assert!(!store.put_assertion("a", 1_000).await.unwrap());
+    store.prune(999).await.unwrap();
+    assert!(!store.put_assertion("a", 1_000).await.unwrap());
+    store.prune(1_001).await.unwrap();
+    assert!(store.put_assertion("a", 1_000).await.unwrap());
+}
+
+async fn a_revocation_can_be_taken_back(store: &Store) {
+    let id = "sip:unit-1@mc.example";
+    store.revoke(id, 1).await.unwrap();
+    store.revoke(id, 2).await.unwrap();
+    assert!(store.is_revoked(id).await.unwrap());
+    assert_eq!(store.revocations().await.unwrap(), [id]);
+    store.reinstate(id).await.unwrap();
+    assert!(!store.is_revoked(id).await.unwrap());
+    store.put_user(&user("taken")).await.unwrap();
+    let taken = "sip:taken@mc.example";
+    assert!(store.is_taken(taken, "other").await.unwrap());
+    assert!(!store.is_taken(taken, "taken").await.unwrap());
+}
+
 async fn all(url: &str) {
     let store = Store::open(url).await.unwrap();
     users_keep_their_sub(&store).await;
@@ -158,6 +181,8 @@ async fn all(url: &str) {
     attempts_count_in_windows(&store).await;
     the_oldest_signing_key_wins(&store).await;
     pruning_forgets_only_the_past(&store).await;
+    an_assertion_is_redeemed_once(&store).await;
+    a_revocation_can_be_taken_back(&store).await;
     // A second start finds the schema in place.
     Store::open(url).await.unwrap();
 }
