@@ -136,8 +136,8 @@ async fn say_and_leave(
             if matches!(event, ClientEvent::FloorGranted { .. }) {
                 return Ok(());
             }
-            if let ClientEvent::CallRefused { status, detail, .. } = event {
-                anyhow::bail!("the call was refused: {status} {detail}");
+            if let ClientEvent::CallRefused { detail, .. } = event {
+                anyhow::bail!("the call was refused: {detail}");
             } else if let ClientEvent::FloorDenied { cause, phrase, .. } = event {
                 anyhow::bail!("the floor was denied: cause {cause} {phrase}");
             }

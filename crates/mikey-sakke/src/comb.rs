@@ -239,7 +239,11 @@ mod tests {
             vec![0xFF; 127],
         ];
         list.extend([below(1), below(2), below(3)]);
-        list.push((0..127).map(|i| i * 41 + 7).collect());
+        list.push(
+            (0..127u8)
+                .map(|i| i.wrapping_mul(41).wrapping_add(7))
+                .collect(),
+        );
         list.iter()
             .map(|octets| Scalar::from_octets(octets).unwrap())
             .collect()
