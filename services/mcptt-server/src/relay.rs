@@ -20,7 +20,8 @@ pub(crate) async fn handle(server: &Server, request: IncomingRequest) {
 fn target(server: &Server, request: &IncomingRequest) -> Result<(Request, Peer), Refusal> {
     let mut onward = request.request.clone();
     let target = onward.uri.clone();
-    let from_server = server.is_route_target(request.from) || is_server_identity(server, &onward);
+    let from_server =
+        server.is_route_target(request.from) || is_server_identity(server, &onward, request.from);
     if !from_server {
         let sender = server.sender(request)?;
         onward.headers.remove(name::P_ASSERTED_IDENTITY);
@@ -46,12 +47,14 @@ fn target(server: &Server, request: &IncomingRequest) -> Result<(Request, Peer),
     }
 }
 
-/// A server of this domain that dials in from another port than the one it listens on.
-fn is_server_identity(server: &Server, request: &Request) -> bool {
-    request
-        .headers
-        .originator()
-        .is_ok_and(|originator| server.route(&originator).is_some())
+/// A server of this domain that dials in from another port than the one it listens on: its identity
+/// counts from its own host only.
+fn is_server_identity(server: &Server, request: &Request, from: Peer) -> bool {
+    let Ok(originator) = request.headers.originator() else {
+        return false;
+    };
+    let listens = server.route(&originator);
+    listens.is_some_and(|peer| peer.address.ip() == from.address.ip())
 }
 
 /// Passes on a request inside a dialog that runs through this server.

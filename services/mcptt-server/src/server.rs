@@ -170,7 +170,8 @@ impl Server {
     /// The registered client a request comes from, by its asserted or preferred identity or From.
     ///
     /// # Errors
-    /// 404 with Warning 141 when it is not registered.
+    /// 404 with Warning 141 when it is not registered; 403 when the request comes from another host
+    /// than the registration did, which stands in for the IMS core's binding of the two (RFC 3329).
     //= TS 24.379 6.3.2.1.1
     pub(crate) fn sender(&self, request: &IncomingRequest) -> Result<Binding, Refusal> {
         let unknown = || Refusal::not_found(McWarning::UserUnknown);
@@ -187,10 +188,13 @@ impl Server {
                     .uri
             }
         };
-        self.registrations()
-            .by_impu(&identity, self.now())
-            .cloned()
-            .ok_or_else(unknown)
+        let found = self.registrations().by_impu(&identity, self.now()).cloned();
+        let binding = found.ok_or_else(unknown)?;
+        if binding.flow.address.ip() != request.from.address.ip() {
+            tracing::warn!(%identity, from = %request.from, "not the host that registered");
+            return Err(Refusal::status(StatusCode::FORBIDDEN));
+        }
+        Ok(binding)
     }
 
     /// Emits an event about a refusal and answers with it.
