@@ -10,6 +10,8 @@
 #[path = "scenarios/support.rs"]
 mod support;
 
+#[path = "scenarios/approaches.rs"]
+mod approaches;
 #[path = "scenarios/domains.rs"]
 mod domains;
 #[path = "scenarios/domains_clients.rs"]

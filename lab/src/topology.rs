@@ -142,6 +142,20 @@ pub const SERVICES: &[Service] = &[
         tls: true,
         template: include_str!("../../deploy/lab/segy.toml"),
     },
+    Service {
+        name: "lmr-7.2",
+        binary: "lmr-sim",
+        health: PortName::Lmr72,
+        tls: false,
+        template: include_str!("../../deploy/lab/lmr-7.2.toml"),
+    },
+    Service {
+        name: "segy-7.2",
+        binary: "segy",
+        health: PortName::Segy72,
+        tls: true,
+        template: include_str!("../../deploy/lab/segy-7.2.toml"),
+    },
 ];
 
 /// The services of the gateway's domain in the order they start. Its MCX server is the gateway itself.
@@ -201,6 +215,18 @@ pub enum PortName {
     LmrSim,
     /// Radio network, SIP of the analogue channels.
     LmrSip,
+    /// Security gateway of approach 7.2, HTTPS for health and status.
+    #[serde(rename = "segy-7.2")]
+    Segy72,
+    /// Security gateway of approach 7.2, SIP towards its radio network.
+    #[serde(rename = "segy-7.2-sip")]
+    Segy72Sip,
+    /// Radio network of approach 7.2, API for radios and people, HTTP.
+    #[serde(rename = "lmr-7.2")]
+    Lmr72,
+    /// Radio network of approach 7.2, SIP of the analogue channels.
+    #[serde(rename = "lmr-7.2-sip")]
+    Lmr72Sip,
     /// Console, HTTP.
     Console,
     /// Console, trace events by HEP3 over UDP.
@@ -226,6 +252,10 @@ impl PortName {
         (Self::SegyGmsSip, 5065),
         (Self::LmrSim, 8446),
         (Self::LmrSip, 5070),
+        (Self::Segy72, 8455),
+        (Self::Segy72Sip, 5072),
+        (Self::Lmr72, 8456),
+        (Self::Lmr72Sip, 5080),
         (Self::Console, 8080),
         (Self::ConsoleHep, 9060),
         (Self::LabControl, 8448),
@@ -249,6 +279,10 @@ impl PortName {
             Self::SegyGmsSip => "segy-gms-sip",
             Self::LmrSim => "lmr-sim",
             Self::LmrSip => "lmr-sip",
+            Self::Segy72 => "segy-7.2",
+            Self::Segy72Sip => "segy-7.2-sip",
+            Self::Lmr72 => "lmr-7.2",
+            Self::Lmr72Sip => "lmr-7.2-sip",
             Self::Console => "console",
             Self::ConsoleHep => "console-hep",
             Self::LabControl => "lab-control",

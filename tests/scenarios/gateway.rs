@@ -1,4 +1,5 @@
-//! Group calls through the gateway (TR 33.880 7.8.1): radio to MC user and back, with real speech.
+//! Calls through the gateway (TR 33.880 7.8.1): radio to MC user and back with real speech, and
+//! private calls that do not come up.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use lab::supervisor::Lab;
 use lab::topology::PortName;
 use mc_audio::wav::Wav;
 use mc_audio::{measure, resample};
-use mc_client::ClientEvent;
+use mc_client::{Callee, ClientEvent, Commencement, PrivateCall};
 use mc_ids::GroupId;
 use serde_json::Value;
 
@@ -140,5 +141,95 @@ async fn a_radio_and_an_mc_user_hear_each_other() {
         audit[2]["guk_id"], audit[0]["guk_id"],
         "each talker has its own key"
     );
+    alice.stop().await;
+}
+
+/// How an MC user's call to whoever has this functional alias comes out.
+async fn refused(alice: &Party, alias: &str) -> u16 {
+    let mut at_alice = alice.follow();
+    let wanted = PrivateCall {
+        callee: Callee::FunctionalAlias(alias.to_owned()),
+        commencement: Commencement::Automatic,
+        implicit_floor: true,
+        functional_alias: None,
+    };
+    let call = alice.client.private_call(wanted).await.unwrap();
+    until(&mut at_alice, "refusal", |e| match e {
+        ClientEvent::CallRefused {
+            call: refused,
+            status,
+            ..
+        } => (*refused == call).then_some(*status),
+        _ => None,
+    })
+    .await
+}
+
+/// How a radio's call ends that does not come up.
+async fn not_reached(radios: &Radios, unit: &str, to: &str) -> u16 {
+    radios.call(unit, to).await.unwrap();
+    let ended = async {
+        loop {
+            let radio = radios.unit(unit).await.unwrap();
+            match (radio.call, radio.last_call) {
+                (None, Some(end)) => return end.status,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.unwrap()
+}
+
+const UNIT_1001: &str = "sip:unit-1001@mc.example";
+
+#[tokio::test]
+async fn a_private_call_that_does_not_come_up_says_why_on_both_sides() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = start(&dir).await;
+    let alice = ready(&lab, "alice").await;
+    let radios = Radios::at(lab.addresses().of(PortName::LmrSim)).unwrap();
+    assert_eq!(
+        refused(&alice, "sip:unit-4711@mc.example").await,
+        404,
+        "nobody's"
+    );
+    radios.tune("1001", None).await.unwrap();
+    assert_eq!(refused(&alice, UNIT_1001).await, 480, "off the air");
+    radios.tune("1001", Some(1)).await.unwrap();
+
+    // Its user does not want the call.
+    radios.answer_manually("1001", true).await.unwrap();
+    let ringing = async {
+        while radios.unit("1001").await.unwrap().state != "ringing" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        radios.hang_up("1001").await.unwrap();
+    };
+    let (declined, ()) = tokio::join!(refused(&alice, UNIT_1001), ringing);
+    assert_eq!(declined, 480, "declined");
+
+    assert_eq!(
+        not_reached(&radios, "1001", "sip:nobody@mc.example").await,
+        404
+    );
+    assert_eq!(
+        not_reached(&radios, "1001", "sip:bob@mc.example").await,
+        404,
+        "bob is off"
+    );
+    assert_eq!(
+        not_reached(&radios, "1001", "sip:9002@lmr").await,
+        404,
+        "no such number"
+    );
+    // A unit that is not in the gateway's map.
+    assert_eq!(
+        not_reached(&radios, "1003", "sip:alice@mc.example").await,
+        403
+    );
+    let status = status(&lab).await;
+    assert_eq!(status["refusals"]["unmapped"], 1);
+    assert_eq!(status["refusals"]["unknown_mc_user"], 1);
+    assert_eq!(status["private_calls"], serde_json::json!([]));
     alice.stop().await;
 }

@@ -31,12 +31,23 @@ pub(super) struct Site {
 }
 
 /// All sites, in the order of the approaches.
-pub(super) const SITES: &[Site] = &[Site {
-    approach: "7.1",
-    gateway: "segy",
-    status: PortName::Segy,
-    radios: PortName::LmrSim,
-    units: ["1001", "1002"],
-    group: "sip:fireground-1@mc.example",
-    unit_is: UnitIs::FunctionalAlias,
-}];
+pub(super) const SITES: &[Site] = &[
+    Site {
+        approach: "7.1",
+        gateway: "segy",
+        status: PortName::Segy,
+        radios: PortName::LmrSim,
+        units: ["1001", "1002"],
+        group: "sip:fireground-1@mc.example",
+        unit_is: UnitIs::FunctionalAlias,
+    },
+    Site {
+        approach: "7.2",
+        gateway: "segy-7.2",
+        status: PortName::Segy72,
+        radios: PortName::Lmr72,
+        units: ["2001", "2002"],
+        group: "sip:fireground-2@mc.example",
+        unit_is: UnitIs::User,
+    },
+];

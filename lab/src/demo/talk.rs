@@ -89,12 +89,27 @@ pub(super) async fn client_talks(
     pressed_us: u64,
     unit: &str,
 ) -> Result<Carried, String> {
-    let granted = await_event(
-        heard,
-        "Floor Granted",
-        |event| matches!(event, ClientEvent::FloorGranted { call: at, .. } if at == call),
-    );
-    let granted_us = granted.await?.at_us;
+    let decided = await_event(heard, "Floor Granted", |event| {
+        let (ClientEvent::FloorGranted { call: at, .. } | ClientEvent::FloorIdle { call: at }) =
+            event
+        else {
+            return false;
+        };
+        at == call
+    });
+    let mut decided = decided.await?;
+    if matches!(decided.event, ClientEvent::FloorIdle { .. }) {
+        // The call was up already, so that getting into it asked for nothing.
+        let pressed = stage.talker.client.press_ptt(call).await;
+        pressed.map_err(|e| e.to_string())?;
+        let granted = await_event(
+            heard,
+            "Floor Granted",
+            |event| matches!(event, ClientEvent::FloorGranted { call: at, .. } if at == call),
+        );
+        decided = granted.await?;
+    }
+    let granted_us = decided.at_us;
     let first_us = speak(stage.talker, call, &stage.speech.mc.samples).await?;
     let released = stage.talker.client.release_ptt(call).await;
     released.map_err(|e| e.to_string())?;

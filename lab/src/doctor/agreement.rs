@@ -138,6 +138,64 @@ const RULES: &[Rule] = &[
         ("lmr-sim", "network.units[].unit"),
         RADIO,
     ),
+    rule(
+        ("lmr-sim", "unit_calls.gateway"),
+        ("segy", "external.sip.bind"),
+        RADIO,
+    ),
+    rule(("segy-7.2", "mc.login.issuer"), ("idms", "issuer"), ACCOUNT),
+    rule(
+        ("segy-7.2", "users[].mcptt_id"),
+        ("idms", "users[].mcptt_id"),
+        ACCOUNT,
+    ),
+    rule(("segy-7.2", "mc.kms.kms_uri"), ("kms", "kms_uri"), KMS_URI),
+    rule(("segy-7.2", "mc.kms.url"), ("kms", "http.listen"), KMS_URI),
+    rule(
+        ("segy-7.2", "mc.gms.xcap_root"),
+        ("gms", "xcap_root"),
+        GROUP,
+    ),
+    rule(
+        ("segy-7.2", "talkgroups[].group"),
+        ("gms", "groups[].uri"),
+        GROUP,
+    ),
+    rule(
+        ("segy-7.2", "users[].mcptt_id"),
+        ("gms", "groups[].members[]"),
+        GROUP,
+    ),
+    rule(
+        ("segy-7.2", "users[].mcptt_id"),
+        ("gms", "gateways[]"),
+        GATEWAY,
+    ),
+    rule(
+        ("segy-7.2", "mc.sip.server"),
+        ("mcptt-server", "sip.bind"),
+        ROUTE,
+    ),
+    rule(
+        ("segy-7.2", "external.server"),
+        ("lmr-7.2", "sip.bind"),
+        RADIO,
+    ),
+    rule(
+        ("segy-7.2", "talkgroups[].talkgroup"),
+        ("lmr-7.2", "network.talkgroups[]"),
+        RADIO,
+    ),
+    rule(
+        ("segy-7.2", "users[].unit"),
+        ("lmr-7.2", "network.units[].unit"),
+        RADIO,
+    ),
+    rule(
+        ("lmr-7.2", "unit_calls.gateway"),
+        ("segy-7.2", "external.sip.bind"),
+        RADIO,
+    ),
 ];
 
 /// Checks every rule in the configurations the lab would start with at these addresses.

@@ -2,7 +2,10 @@ use super::*;
 
 /// The lab's configuration with its placeholders filled in.
 fn sample() -> String {
-    let template = include_str!("../../../deploy/lab/segy.toml");
+    filled(include_str!("../../../deploy/lab/segy.toml"))
+}
+
+fn filled(template: &str) -> String {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -10,7 +13,7 @@ fn sample() -> String {
         text.push_str(before);
         text.push_str(match name {
             "lab_keys" => "false",
-            "segy-ip" => "127.0.0.1",
+            "segy-ip" | "segy-7.2-ip" => "127.0.0.1",
             "data" | "logs" | "ca" | "cert" | "key" | "password" => "/tmp/lab",
             _ => "127.0.0.1:1",
         });
@@ -41,6 +44,41 @@ fn the_labs_configuration_is_one() {
     assert_eq!(client.functional_aliases, aliases);
     let represented = config.user_map().represent(Some("1001")).unwrap();
     assert_eq!(represented.shown(), "sip:unit-1001@mc.example");
+}
+
+#[test]
+fn a_gateway_that_is_many_has_a_client_for_each_user() {
+    let many = || read(&filled(include_str!("../../../deploy/lab/segy-7.2.toml"))).unwrap();
+    let config = many();
+    config.check().unwrap();
+    let clients = config.clients();
+    let nodes: Vec<_> = clients.values().map(|c| c.node.as_str()).collect();
+    assert_eq!(nodes, ["segy-7.2-2001", "segy-7.2-2002"]);
+    let first = McServiceId::new("sip:unit-2001@mc.example").unwrap();
+    let client = &clients[&first];
+    assert_eq!(client.login.username, "unit-2001");
+    assert_eq!(client.sip.impu, "sip:unit-2001@ims.mc.example");
+    assert!(client.state_dir.ends_with("lab-2001"));
+    assert!(client.functional_aliases.is_empty());
+    let represented = config.user_map().represent(Some("2001")).unwrap();
+    assert_eq!(represented.identity, first);
+    assert_eq!(represented.functional_alias, None);
+    assert_eq!(config.user_map().represent(Some("1001")), None);
+
+    let refused = |change: fn(&mut Config)| {
+        let mut config = many();
+        change(&mut config);
+        config.check().unwrap_err().to_string()
+    };
+    let whole = refused(|c| c.mcptt_id = c.users[0].mcptt_id.clone());
+    assert!(whole.starts_with("mcptt_id"), "{whole}");
+    assert!(refused(|c| c.users[0].mcptt_id = None).starts_with("users"));
+    let alias = refused(|c| c.users[0].functional_alias = Some("sip:a@b".to_owned()));
+    assert!(alias.starts_with("users"), "{alias}");
+    let twice = refused(|c| c.users[0].mcptt_id = c.users[1].mcptt_id.clone());
+    assert!(twice.starts_with("users.mcptt_id"), "{twice}");
+    let others = refused(|c| c.unmapped_alias = Some("sip:a@b".to_owned()));
+    assert!(others.starts_with("unmapped_alias"), "{others}");
 }
 
 #[test]

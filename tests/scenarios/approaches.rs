@@ -1,0 +1,132 @@
+//! The calls of each approach (TR 33.880 7.8) with real speech, and what its attachment costs: tokens,
+//! key sets, registrations, CSKs and group keys, counted from the wire.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use lab::demo::{CALLS, Runner, Verdict};
+use testkit::libsrtp;
+use testkit::recording::Recording;
+use testkit::tshark::{self, SeenMikey};
+
+use crate::support::{recording, start};
+
+/// What an approach looks like from outside.
+struct Attached {
+    clause: &'static str,
+    /// Names of its clients in traces begin with this.
+    node: &'static str,
+    group: &'static str,
+    identities: &'static [&'static str],
+}
+
+macro_rules! calls_of {
+    ($($test:ident: $attached:expr;)*) => {$(
+        #[tokio::test]
+        async fn $test() {
+            all_calls($attached).await;
+        }
+    )*};
+}
+
+calls_of! {
+    calls_of_7_1: Attached {
+        clause: "7.1",
+        node: "segy",
+        group: "sip:fireground-1@mc.example",
+        identities: &["sip:segy@mc.example"],
+    };
+    calls_of_7_2: Attached {
+        clause: "7.2",
+        node: "segy-7.2-",
+        group: "sip:fireground-2@mc.example",
+        identities: &["sip:unit-2001@mc.example", "sip:unit-2002@mc.example"],
+    };
+}
+
+async fn all_calls(attached: Attached) {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = start(&dir).await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let speech = root.join("target/speech");
+    let runner = Runner::start(lab, &speech, |_| ()).await.unwrap();
+    for call in CALLS {
+        let row = runner.run(attached.clause, call).await.unwrap();
+        assert_eq!(row.verdict, Verdict::Pass, "{row:?}");
+    }
+    let run = recording(runner.stop().await);
+    tshark::check_floor(&run).unwrap();
+    libsrtp::check_media(&run).unwrap();
+    let mikey = tshark::check_mikey(&run).unwrap();
+    attached.counted(&run, &mikey);
+    attached.private_calls_are_for(&mikey);
+}
+
+impl Attached {
+    fn is_ours(&self, node: &str) -> bool {
+        match self.identities {
+            [_] => node == self.node,
+            _ => node.starts_with(self.node),
+        }
+    }
+
+    /// Nodes of the gateway with such an event.
+    fn nodes(&self, run: &Recording, name: &str, summary: &str) -> usize {
+        let nodes: BTreeSet<_> = run
+            .events
+            .iter()
+            .filter(|event| self.is_ours(&event.node) && event.name == name)
+            .filter(|event| event.summary.starts_with(summary))
+            .map(|event| event.node.clone())
+            .collect();
+        nodes.len()
+    }
+
+    /// What an attachment costs grows with its identities, and only with them.
+    fn counted(&self, run: &Recording, mikey: &[SeenMikey]) {
+        let n = self.identities.len();
+        let key_sets = self.nodes(
+            run,
+            "http:response",
+            "200 OK (/keymanagement/identity/v1/keyprov",
+        );
+        assert_eq!(key_sets, n, "key sets");
+        let registrations = self.nodes(run, "sip:received", "200 OK (REGISTER)");
+        assert_eq!(registrations, n, "registrations");
+        let tokens: BTreeSet<_> = run
+            .events
+            .iter()
+            .filter(|event| event.name == "segy:step")
+            .map(|event| &event.decoded)
+            .filter(|step| step["step"] == "T" && step["state"] == "passed")
+            .filter(|step| step["approach"] == self.clause)
+            .map(|step| step["identity"].to_string())
+            .collect();
+        assert_eq!(tokens.len(), n, "tokens: {tokens:?}");
+
+        let sent_by = |carrier: &str, end: usize| -> BTreeSet<(String, String)> {
+            let of = mikey.iter().filter(|seen| seen.carrier == carrier);
+            let ours = of.filter(|seen| self.identities.contains(&seen.identities[end].as_str()));
+            ours.map(|seen| (seen.identities[end].clone(), seen.csb_id.clone()))
+                .collect()
+        };
+        let csks = sent_by("REGISTER", 0);
+        assert_eq!(csks.len(), n, "CSKs: {csks:?}");
+        let csk_ids: BTreeSet<_> = csks.iter().map(|(_, id)| id).collect();
+        assert_eq!(csk_ids.len(), n, "each its own: {csks:?}");
+        let gmks = sent_by("MESSAGE", 1);
+        assert_eq!(gmks.len(), n, "GMK messages of {}: {gmks:?}", self.group);
+    }
+
+    /// PCKs are made by and for the identity that stands for the unit.
+    fn private_calls_are_for(&self, mikey: &[SeenMikey]) {
+        let unit = self.identities[0];
+        for (caller, callee) in [(unit, "sip:bob@mc.example"), ("sip:alice@mc.example", unit)] {
+            let parties = [caller, callee];
+            let found = mikey.iter().any(|seen| {
+                seen.carrier == "INVITE" && (0..2).all(|end| seen.identities[end] == parties[end])
+            });
+            assert!(found, "no PCK of {caller} for {callee}");
+        }
+    }
+}
