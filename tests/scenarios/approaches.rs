@@ -106,9 +106,12 @@ impl Attached {
 
         let sent_by = |carrier: &str, end: usize| -> BTreeSet<(String, String)> {
             let of = mikey.iter().filter(|seen| seen.carrier == carrier);
-            let ours = of.filter(|seen| self.identities.contains(&seen.identities[end].as_str()));
-            ours.map(|seen| (seen.identities[end].clone(), seen.csb_id.clone()))
-                .collect()
+            let ours = of.filter_map(|seen| {
+                let identity = seen.identities.get(end)?;
+                let ours = self.identities.contains(&identity.as_str());
+                ours.then(|| (identity.clone(), seen.csb_id.clone()))
+            });
+            ours.collect()
         };
         let csks = sent_by("REGISTER", 0);
         assert_eq!(csks.len(), n, "CSKs: {csks:?}");
@@ -120,13 +123,16 @@ impl Attached {
 
     /// PCKs are made by and for the identity that stands for the unit.
     fn private_calls_are_for(&self, mikey: &[SeenMikey]) {
-        let unit = self.identities[0];
-        for (caller, callee) in [(unit, "sip:bob@mc.example"), ("sip:alice@mc.example", unit)] {
-            let parties = [caller, callee];
-            let found = mikey.iter().any(|seen| {
-                seen.carrier == "INVITE" && (0..2).all(|end| seen.identities[end] == parties[end])
-            });
-            assert!(found, "no PCK of {caller} for {callee}");
+        let unit = *self.identities.first().unwrap();
+        for parties in [[unit, "sip:bob@mc.example"], ["sip:alice@mc.example", unit]] {
+            let of_parties = |seen: &SeenMikey| {
+                let ends = seen.identities.iter().take(2);
+                ends.eq(parties)
+            };
+            let found = mikey
+                .iter()
+                .any(|seen| seen.carrier == "INVITE" && of_parties(seen));
+            assert!(found, "no PCK of {parties:?}");
         }
     }
 }

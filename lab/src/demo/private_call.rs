@@ -78,10 +78,10 @@ fn callee(stage: &Stage<'_>, unit: &str) -> Result<Callee, String> {
 }
 
 fn call_of(event: &ClientEvent) -> Result<CallId, String> {
-    match event {
-        ClientEvent::CallOffered { call, .. } => Ok(call.clone()),
-        other => Err(format!("no private call but {other:?}")),
+    if let ClientEvent::CallOffered { call, .. } = event {
+        return Ok(call.clone());
     }
+    Err(format!("no private call but {event:?}"))
 }
 
 /// Waits until the radio's call is answered.
