@@ -3,10 +3,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     reason = "a step that fails fails the test, and a step waits for one event"
 )]
 
+#[path = "scenarios/peer.rs"]
+mod peer;
 #[path = "scenarios/support.rs"]
 mod support;
 
@@ -24,3 +27,19 @@ mod group_calls;
 mod keys;
 #[path = "scenarios/private_calls.rs"]
 mod private_calls;
+#[path = "scenarios/refusals_bytes.rs"]
+mod refusals_bytes;
+#[path = "scenarios/refusals_calls.rs"]
+mod refusals_calls;
+#[path = "scenarios/refusals_flood.rs"]
+mod refusals_flood;
+#[path = "scenarios/refusals_foreign.rs"]
+mod refusals_foreign;
+#[path = "scenarios/refusals_keys.rs"]
+mod refusals_keys;
+#[path = "scenarios/refusals_media.rs"]
+mod refusals_media;
+#[path = "scenarios/refusals_secrets.rs"]
+mod refusals_secrets;
+#[path = "scenarios/refusals_tokens.rs"]
+mod refusals_tokens;

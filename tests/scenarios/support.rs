@@ -1,4 +1,4 @@
-//! A lab for one test, its clients, and waiting for what must happen.
+//! A lab for one test, its clients, waiting for what must happen, and what services keep and write.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,8 +6,10 @@ use std::time::Duration;
 use lab::parties::{Heard, Party};
 use lab::state::StateDir;
 use lab::supervisor::{Lab, Setup};
-use lab::topology::{Addresses, Domain};
+use lab::topology::{Addresses, Domain, PortName};
 use mc_client::ClientEvent;
+use mc_trace::Event;
+use serde_json::{Value, json};
 use testkit::recording::Recording;
 use tokio::sync::broadcast;
 
@@ -28,10 +30,15 @@ pub(crate) async fn start(dir: &tempfile::TempDir) -> Lab {
 
 /// The same with the services of several domains.
 pub(crate) async fn start_domains(dir: &tempfile::TempDir, domains: &[Domain]) -> Lab {
+    start_with(dir, domains, true).await
+}
+
+/// Without `lab_keys` the lab keeps its secrets, as outside of a closed room.
+pub(crate) async fn start_with(dir: &tempfile::TempDir, domains: &[Domain], lab_keys: bool) -> Lab {
     let state = StateDir::open(&dir.path().join("lab")).unwrap();
     let setup = Setup {
         addresses: Addresses::free().unwrap(),
-        lab_keys: true,
+        lab_keys,
         domains: domains.to_vec(),
     };
     Lab::start(state, setup, &binaries(), |_| ()).await.unwrap()
@@ -75,4 +82,164 @@ pub(crate) fn recording(lab: Lab) -> Recording {
     let logs = lab.state().root().join("logs");
     drop(lab);
     Recording::read(&logs).unwrap()
+}
+
+/// What the MCPTT server tells of its registrations, affiliations and calls.
+pub(crate) async fn status(lab: &Lab) -> Value {
+    let server = lab.addresses().of(PortName::McpttServer);
+    let asked = crate::peer::https(lab).get(format!("https://{server}/status"));
+    asked.send().await.unwrap().json().await.unwrap()
+}
+
+/// What all servers keep: registrations, affiliations and calls; documents, keys and subscriptions
+/// of groups; how many key sets were issued. No secrets, nothing that changes by itself.
+pub(crate) async fn kept(lab: &Lab) -> Value {
+    let mcptt = status(lab).await;
+    let url = |name: &str| {
+        let file = lab.state().file("data", &format!("{name}.db"));
+        format!("sqlite://{}?mode=rw", file.display())
+    };
+    let kms = kms::store::Store::open(&url("kms")).await.unwrap();
+    let gms = gms::store::Store::open(&url("gms")).await.unwrap();
+    let group = gms.group(GROUP).await.unwrap().unwrap();
+    let keys = gms.active_keys(GROUP).await.unwrap();
+    let keys: Vec<u32> = keys.iter().map(|key| key.gmk_id).collect();
+    let subscriptions = gms.subscriptions(0).await.unwrap();
+    let subscriptions: Vec<String> = subscriptions.into_iter().map(|s| s.id).collect();
+    json!({
+        "mcptt": mcptt,
+        "issued": kms.issued_count().await.unwrap(),
+        "group": group.etag,
+        "keys": keys,
+        "subscriptions": subscriptions,
+    })
+}
+
+/// The lines of a service's log that carry an identifier; there must be some.
+pub(crate) async fn logged(lab: &Lab, service: &str, id: &str) -> String {
+    assert!(!id.is_empty());
+    let path = lab.state().log(service);
+    let lines = async {
+        loop {
+            let text = std::fs::read(&path).unwrap();
+            let text = String::from_utf8_lossy(&text);
+            let found: Vec<&str> = text.lines().filter(|line| line.contains(id)).collect();
+            if !found.is_empty() {
+                return found.join("\n");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, lines).await {
+        Ok(lines) => lines,
+        Err(_) => panic!("{service} wrote no line about {id}"),
+    }
+}
+
+/// Every service is ready.
+pub(crate) async fn all_ready(lab: &Lab) {
+    let health = lab.health().await;
+    assert!(
+        health.iter().all(lab::health::Health::is_ready),
+        "{health:#?}"
+    );
+}
+
+/// The events the lab's nodes wrote so far.
+pub(crate) fn events(lab: &Lab) -> Vec<Event> {
+    let path = lab.state().file("logs", "trace.jsonl");
+    let text = std::fs::read(path).unwrap();
+    // The last line may be half written.
+    let whole = text
+        .iter()
+        .rposition(|octet| *octet == b'\n')
+        .map_or(0, |at| at + 1);
+    let text = String::from_utf8_lossy(&text[..whole]).into_owned();
+    mc_trace::lines::read(&text).map(Result::unwrap).collect()
+}
+
+/// Waits until at least `count` events are as wanted.
+pub(crate) async fn until_traced(
+    lab: &Lab,
+    what: &str,
+    count: usize,
+    wanted: impl Fn(&Event) -> bool,
+) -> Vec<Event> {
+    let found = async {
+        loop {
+            let found: Vec<Event> = events(lab)
+                .into_iter()
+                .filter(|event| wanted(event))
+                .collect();
+            if found.len() >= count {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, found).await {
+        Ok(found) => found,
+        Err(_) => panic!("not {count} events of {what}"),
+    }
+}
+
+/// A group call between two ready clients: one talks, the other hears.
+pub(crate) async fn a_call_works(lab: &Lab, caller: &Party, other: &Party) {
+    let group: mc_ids::GroupId = GROUP.parse().unwrap();
+    let (mut at_caller, mut at_other) = (caller.follow(), other.follow());
+    caller.client.group_call(&group, true).await.unwrap();
+    until(&mut at_caller, "floor", |e| {
+        matches!(e, ClientEvent::FloorGranted { .. }).then_some(())
+    })
+    .await;
+    until(&mut at_other, "floor taken", |e| {
+        matches!(e, ClientEvent::FloorTaken { .. }).then_some(())
+    })
+    .await;
+    for _ in 0..10 {
+        let tone: Vec<i16> = (0..320i16).map(|i| i % 16 * 500).collect();
+        caller.client.send_speech(&group, tone).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    until(&mut at_other, "speech", |e| {
+        matches!(e, ClientEvent::Speech(_)).then_some(())
+    })
+    .await;
+    caller.client.release_ptt(&group).await.unwrap();
+    // The gateway takes part in every call of this group and does not end it.
+    for party in [caller, other] {
+        party.client.hang_up(&group).await.unwrap();
+    }
+    until_no_call(lab).await;
+}
+
+/// Waits until everybody affiliated to the group takes part in its call.
+pub(crate) async fn until_all_joined(lab: &Lab) {
+    let joined = |status: &Value| {
+        let calls = status["calls"].as_array().unwrap();
+        let call = calls.iter().find(|call| call["group"] == GROUP);
+        let affiliated = status["affiliations"].as_array().unwrap();
+        let affiliated = affiliated.iter().filter(|one| one["group"] == GROUP);
+        call.unwrap()["participants"].as_array().unwrap().len() == affiliated.count()
+    };
+    let all = async {
+        while !joined(&status(lab).await) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.unwrap();
+}
+
+/// Waits until the group has no call.
+pub(crate) async fn until_no_call(lab: &Lab) {
+    let is_up = |status: &Value| {
+        let calls = status["calls"].as_array().unwrap();
+        calls.iter().any(|call| call["group"] == GROUP)
+    };
+    let ended = async {
+        while is_up(&status(lab).await) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.unwrap();
 }

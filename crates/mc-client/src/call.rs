@@ -14,6 +14,7 @@ use floor_control::participant::{self, FloorParticipant, Input, SetUp};
 use mc_ids::McServiceId;
 use mc_runtime::clock::SharedClock;
 use mc_runtime::trace::Tracer;
+use mc_trace::{Event, names};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
@@ -207,7 +208,9 @@ impl Call {
     fn on_audio(&mut self, packet: &mut [u8], from: SocketAddr, received: Instant) {
         // Media of strangers is not even tried; the far end sends from where it receives.
         if self.remote.is_none_or(|remote| remote.audio != from) {
-            return;
+            let why = format!("packet of a stranger at {from}");
+            let event = Event::local(&names::MEDIA_REFUSED, why);
+            return self.shared.tracer.emit(event);
         }
         if self.listener.packet(packet, received) {
             self.participant.handle(Input::RtpReceived, received);

@@ -1,5 +1,8 @@
 //! HTTPS server and client on rustls with the ring provider.
 
+mod limit;
+mod traced;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
@@ -8,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use rustls::pki_types::pem::PemObject;
@@ -17,6 +21,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
+
+pub use traced::{AnswerName, CORRELATION_HEADER, CorrelationId, HttpTrace, traced};
 
 /// Why a server or client could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -172,10 +178,12 @@ fn bounded(router: Router, config: &ServerConfig) -> Router {
     router
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(config.max_body))
+        .layer(from_fn_with_state(config.max_body, limit::announced))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             timeout,
         ))
+        .layer(from_fn(traced::identified))
 }
 
 fn server_tls(files: &TlsFiles) -> Result<rustls::ServerConfig, HttpError> {
@@ -234,6 +242,10 @@ impl Default for ClientConfig {
     }
 }
 
+/// Shorter than any server here waits for the next request of a connection, so that no request is
+/// sent into a connection that is just being closed.
+const CLIENT_IDLE: Duration = Duration::from_secs(5);
+
 /// Builds an HTTPS client; redirects are not followed, because tokens must not travel along.
 ///
 /// # Errors
@@ -252,6 +264,7 @@ pub fn client_builder(config: &ClientConfig) -> Result<reqwest::ClientBuilder, H
     let builder = reqwest::Client::builder()
         .timeout(timeout)
         .connect_timeout(timeout)
+        .pool_idle_timeout(CLIENT_IDLE)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
     let Some(ca) = &config.ca else {

@@ -75,6 +75,9 @@ pub struct WireMessage<'a> {
 pub trait SipTrace: Send + Sync + 'static {
     /// Called for each message; must not wait.
     fn message(&self, message: WireMessage<'_>);
+
+    /// Called after [`SipTrace::message`] for a message that could not be read, with the reason.
+    fn rejected(&self, _message: WireMessage<'_>, _why: &str, _call_id: Option<&str>) {}
 }
 
 /// Emits every message as an event; an event's own end carries the node's name.
@@ -140,6 +143,15 @@ impl SipTrace for TracedSip {
             transport,
             message.raw,
         ));
+    }
+
+    fn rejected(&self, message: WireMessage<'_>, why: &str, call_id: Option<&str>) {
+        let peer = message.peer;
+        let event = Event::local(&names::SIP_REJECTED, format!("message of {peer}: {why}"));
+        self.tracer.emit(match call_id {
+            Some(call_id) => event.call(call_id),
+            None => event,
+        });
     }
 }
 
@@ -235,6 +247,13 @@ impl IncomingRequest {
     /// Sends a response without body and further header fields.
     pub fn respond_status(&self, status: StatusCode) {
         self.respond(self.response(status));
+    }
+
+    /// The span of everything done for this request, so that its log lines carry the Call-ID.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        let call_id = self.request.headers.get(name::CALL_ID);
+        tracing::info_span!("sip", call_id)
     }
 
     /// Whether a final response was sent.

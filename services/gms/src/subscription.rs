@@ -7,6 +7,7 @@ use mc_sip::{Dialog, DialogId, Method, Multipart, Request, Response, StatusCode,
 use mc_xml::mcptt_info::McpttInfo;
 use mc_xml::resource_lists::ResourceLists;
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use crate::address::Address;
 use crate::delivery::Job;
@@ -24,7 +25,8 @@ const DEFAULT_EXPIRES: u32 = 86_400;
 pub async fn serve(gms: Gms, endpoint: SipEndpoint, mut incoming: mpsc::Receiver<Incoming>) {
     while let Some(event) = incoming.recv().await {
         if let Incoming::Request(request) = event {
-            tokio::spawn(answer(gms.clone(), endpoint.clone(), request));
+            let span = request.span();
+            tokio::spawn(answer(gms.clone(), endpoint.clone(), request).instrument(span));
         }
     }
 }
@@ -63,7 +65,11 @@ async fn subscribe(gms: &Gms, endpoint: &SipEndpoint, incoming: &IncomingRequest
             // Told only now: the NOTIFY must not overtake the answer.
             gms.tell(Job::Subscribed(accepted.id));
         }
-        Err(refused) => incoming.respond(refused),
+        Err(refused) => {
+            let (from, status) = (incoming.from, refused.status.code());
+            tracing::info!(%from, status, "SUBSCRIBE refused");
+            incoming.respond(refused);
+        }
     }
 }
 

@@ -42,6 +42,7 @@ use mc_ids::{IdentityPattern, McServiceId};
 use mc_runtime::config::Secret;
 use mc_runtime::http::ServerConfig;
 use mc_runtime::logging::LogConfig;
+use mc_runtime::trace::TraceConfig;
 use serde::Deserialize;
 use url::Url;
 
@@ -66,6 +67,9 @@ pub struct Config {
     /// Log settings.
     #[serde(default)]
     pub log: LogConfig,
+    /// Trace outputs.
+    #[serde(default)]
+    pub trace: TraceConfig,
     /// How long things are valid.
     #[serde(default)]
     pub lifetimes: Lifetimes,

@@ -23,6 +23,7 @@ pub mod tokens;
 use std::time::Duration;
 
 use mc_runtime::service::Context;
+use mc_runtime::trace::Tracer;
 
 pub use routes::router;
 
@@ -38,14 +39,16 @@ const REPLAY_MEMORY_MS: i64 = 3_600_000;
 /// Whatever is wrong with configuration, store, keys or sockets.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let http = config.http.clone();
+    let tracer = Tracer::start("idms", &config.trace)?;
     let idms = Idms::open(config, context.clock, context.health.clone()).await?;
-    let server =
-        mc_runtime::http::serve(&http, router(idms.clone()), context.shutdown.clone()).await?;
+    let router = router(idms.clone(), tracer.clone());
+    let server = mc_runtime::http::serve(&http, router, context.shutdown.clone()).await?;
     tracing::info!(address = %server.address, "listening");
     let pruning = tokio::spawn(prune(idms));
     context.health.started();
     server.wait().await?;
     pruning.abort();
+    tracer.flush().await;
     Ok(())
 }
 

@@ -9,10 +9,14 @@ mod userinfo;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{get, post};
+use mc_runtime::http::{HttpTrace, traced};
+use mc_runtime::trace::Tracer;
+use mc_trace::Interface;
+use mc_trace::names::{self, Declared};
 
 use crate::state::Idms;
 
@@ -30,23 +34,40 @@ pub const JWKS: &str = "/idms/jwks.json";
 pub const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 /// All endpoints.
-pub fn router(idms: Idms) -> Router {
+pub fn router(idms: Idms, tracer: Tracer) -> Router {
     let health = idms.health.router();
     let admin = idms.operator.clone();
     let admin = admin.map_or_else(Router::new, |operator| {
         admin::router(idms.clone(), operator)
     });
-    Router::new()
+    let trace = HttpTrace {
+        tracer,
+        node: "idms",
+        interface: Interface::CSC_1,
+        answer: answer_name,
+    };
+    let router = Router::new()
         .route(AUTHORIZE, get(authorize::by_query).post(authorize::by_form))
         .route(LOGIN, post(authorize::login))
         .route(TOKEN, post(token::token))
         .route(USERINFO, get(userinfo::userinfo).post(userinfo::userinfo))
         .route(JWKS, get(metadata::jwks))
         .route(DISCOVERY, get(metadata::discovery))
-        .with_state(idms)
+        .with_state(idms);
+    traced(router, trace)
         .merge(admin)
         .layer(from_fn(security_headers))
         .merge(health)
+}
+
+/// Redirections lead back to the client: with a code after a login, otherwise with an error.
+fn answer_name(_method: &Method, path: &str, status: StatusCode) -> Declared {
+    match path {
+        LOGIN if status == StatusCode::FOUND => names::IDMS_AUTHORIZED,
+        TOKEN if status.is_success() => names::IDMS_TOKEN_ISSUED,
+        _ if status.is_success() => names::HTTP_RESPONSE,
+        _ => names::IDMS_REFUSED,
+    }
 }
 
 /// Adds what keeps browsers from caching, framing, guessing types and leaking addresses.

@@ -7,18 +7,17 @@ mod admin;
 mod answer;
 mod check;
 
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use kms_protocol::{KmsDocumentError, KmsRequest, KmsResponse, MEDIA_TYPE, ROOT, Resource};
 use mc_runtime::auth::{BearerError, SCOPE_KMS, VerifiedToken, bearer_token};
-use mc_trace::{Direction, Endpoint, Event, names};
-use uuid::Uuid;
+use mc_runtime::http::{CorrelationId, HttpTrace, traced};
+use mc_trace::Interface;
+use mc_trace::names::{self, Declared};
 
 use crate::error::Refusal;
 use crate::state::Kms;
@@ -29,45 +28,46 @@ pub fn router(kms: Kms) -> Router {
     let health = kms.health().router();
     let admin = kms.operator().cloned();
     let admin = admin.map_or_else(Router::new, |operator| admin::router(kms.clone(), operator));
-    Router::new()
+    let trace = HttpTrace {
+        tracer: kms.tracer().clone(),
+        node: "kms",
+        interface: Interface::CSC_8,
+        answer: answer_name,
+    };
+    let router = Router::new()
         .route(&format!("{ROOT}/{{*resource}}"), any(serve))
-        .with_state(kms)
-        .merge(health)
-        .merge(admin)
+        .with_state(kms);
+    traced(router, trace).merge(health).merge(admin)
 }
 
 /// One request with what identifies it in logs.
 struct Call {
     kms: Kms,
     correlation_id: String,
-    peer: Option<SocketAddr>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 }
 
 async fn serve(State(kms): State<Kms>, request: Request) -> Response {
-    let peer = request
+    let correlation_id = request
         .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|info| info.0);
+        .get::<CorrelationId>()
+        .map_or_else(String::new, |id| id.0.clone());
     let (parts, body) = request.into_parts();
     let call = Call {
-        correlation_id: Uuid::new_v4().to_string(),
-        peer,
+        correlation_id,
         method: parts.method,
         uri: parts.uri,
         headers: parts.headers,
         kms,
     };
     let body = to_bytes(body, call.kms.config().http.max_body).await;
-    call.trace_request(body.as_deref().unwrap_or_default());
     let mut response = call.respond(body.map_err(|_| Refusal::TooLarge)).await;
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::from_str(&call.correlation_id) {
-        headers.insert("x-correlation-id", id);
-    }
+    let uncached = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, uncached);
     response
 }
 
@@ -82,9 +82,7 @@ impl Call {
             Ok(token) => token,
             Err(error) => {
                 self.audit("-", &error.to_string()).await;
-                let response = error.into_response();
-                self.trace_response(response.status(), b"", None);
-                return response;
+                return error.into_response();
             }
         };
         let actor = token.mcptt_id.as_str();
@@ -103,13 +101,13 @@ impl Call {
             ),
         };
         match result {
-            Ok((resource, message)) => {
+            Ok(message) => {
                 self.audit(actor, "issued").await;
                 let response = KmsResponse {
                     message,
                     ..envelope
                 };
-                self.write(StatusCode::OK, &response, Some(&resource))
+                write(StatusCode::OK, &response)
             }
             Err(refusal) => {
                 if let Refusal::Internal(error) = &refusal {
@@ -121,7 +119,7 @@ impl Call {
                     error: Some(refusal.kms_error()),
                     ..envelope
                 };
-                self.write(refusal.status(), &response, None)
+                write(refusal.status(), &response)
             }
         }
     }
@@ -149,17 +147,6 @@ impl Call {
         }
     }
 
-    fn write(
-        &self,
-        status: StatusCode,
-        response: &KmsResponse,
-        resource: Option<&Resource>,
-    ) -> Response {
-        let body = response.to_xml();
-        self.trace_response(status, body.as_bytes(), resource);
-        (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
-    }
-
     async fn audit(&self, actor: &str, outcome: &str) {
         let correlation_id = &self.correlation_id;
         let action = format!("{} {}", self.method, self.uri.path());
@@ -172,52 +159,24 @@ impl Call {
             })
             .await;
     }
+}
 
-    fn trace_request(&self, body: &[u8]) {
-        let headers: Vec<(&str, &str)> = self
-            .headers
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-            .collect();
-        let target = (self.method.as_str(), self.uri.path());
-        let event = Event::http_request(
-            &names::HTTP_REQUEST,
-            Direction::Received,
-            (self.client(), Endpoint::named("kms")),
-            target,
-            &headers,
-            body,
-        );
-        let event = event
-            .on(mc_trace::Interface::CSC_8)
-            .correlation(&self.correlation_id);
-        self.kms.tracer().emit(event);
+fn write(status: StatusCode, response: &KmsResponse) -> Response {
+    (
+        status,
+        [(header::CONTENT_TYPE, MEDIA_TYPE)],
+        response.to_xml(),
+    )
+        .into_response()
+}
+
+fn answer_name(_method: &Method, path: &str, status: StatusCode) -> Declared {
+    if !status.is_success() {
+        return names::KMS_REFUSED;
     }
-
-    fn trace_response(&self, status: StatusCode, body: &[u8], resource: Option<&Resource>) {
-        let name = match resource {
-            Some(Resource::Init) => &names::KMS_INIT_ISSUED,
-            Some(Resource::KeyProv { .. }) => &names::KMS_KEYPROV_ISSUED,
-            Some(_) => &names::KMS_CERTCACHE_ISSUED,
-            None => &names::KMS_REFUSED,
-        };
-        let event = Event::http_response(
-            name,
-            Direction::Sent,
-            (Endpoint::named("kms"), self.client()),
-            (status.as_u16(), self.uri.path()),
-            &[("Content-Type", MEDIA_TYPE), ("Cache-Control", "no-store")],
-            body,
-        );
-        self.kms
-            .tracer()
-            .emit(event.correlation(&self.correlation_id));
-    }
-
-    fn client(&self) -> Endpoint {
-        self.peer.map_or_else(
-            || Endpoint::named("client"),
-            |peer| Endpoint::new("client", peer),
-        )
+    match Resource::parse(path.strip_prefix(ROOT).unwrap_or_default()) {
+        Ok(Resource::Init) => names::KMS_INIT_ISSUED,
+        Ok(Resource::KeyProv { .. }) => names::KMS_KEYPROV_ISSUED,
+        Ok(_) | Err(_) => names::KMS_CERTCACHE_ISSUED,
     }
 }

@@ -77,11 +77,17 @@ impl Authoriser {
     /// 403 with Warning 136 (I_MESSAGE), 140 (decryption) or 101 (token).
     //= TS 24.379 7.3.2
     pub async fn authorise(&self, parts: &Multipart) -> Result<Authorised, Refusal> {
-        let failed = || Refusal::forbidden(McWarning::ServiceAuthorisationFailed);
-        let info = parts.get(media::MCPTT_INFO).ok_or_else(failed)?;
-        let clear = McpttInfo::parse(&info.content).map_err(|_| failed())?;
+        let failed = |why: &str| {
+            tracing::info!(why, "service authorisation failed");
+            Refusal::forbidden(McWarning::ServiceAuthorisationFailed)
+        };
+        let info = parts
+            .get(media::MCPTT_INFO)
+            .ok_or_else(|| failed("no mcptt-info"))?;
+        let clear = McpttInfo::parse(&info.content)
+            .map_err(|error| failed(&format!("mcptt-info: {error}")))?;
         if clear.access_token.is_none() {
-            return Err(failed());
+            return Err(failed("no access token"));
         }
         let delivered = self.deliver(parts).await?;
         let xml = delivered
@@ -92,29 +98,25 @@ impl Authoriser {
             .access_token
             .as_ref()
             .and_then(Content::string)
-            .ok_or_else(failed)?;
+            .ok_or_else(|| failed("the access token is no string"))?;
         let verified = self
             .tokens
             .verify(token, SCOPE_MCPTT)
             .await
-            .map_err(|error| {
-                tracing::info!(%error, "access token refused");
-                failed()
-            })?;
+            .map_err(|error| failed(&error.to_string()))?;
         // The user of the token must be the one who signed the CSK (TS 33.180 5.4).
         if delivered
             .as_ref()
             .is_some_and(|csk| csk.sender != verified.mcptt_id)
         {
-            tracing::info!("the CSK is signed by another user than the token's");
-            return Err(failed());
+            return Err(failed("the CSK is signed by another user than the token's"));
         }
         let client_id = opened
             .client_id
             .as_ref()
             .and_then(Content::string)
-            .ok_or_else(failed)?;
-        let client_id = ClientId::new(client_id).map_err(|_| failed())?;
+            .ok_or_else(|| failed("no MCPTT client ID"))?;
+        let client_id = ClientId::new(client_id).map_err(|error| failed(&error.to_string()))?;
         let csk = delivered.map(|csk| FloorKey {
             id: csk.id,
             key: csk.key,

@@ -37,6 +37,7 @@ struct Asked {
 async fn register(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
     let asked = asked(server, request)?;
     if asked.expires_s == 0 {
+        own_flow(server, &asked.impu, request.from)?;
         let removed = server.registrations().remove(&asked.impu);
         if let Some(binding) = removed {
             forget(server, &binding).await;
@@ -106,6 +107,7 @@ async fn bound(
         .by_impu(&asked.impu, server.now())
         .cloned();
     if asked.parts.parts.is_empty() {
+        own_flow(server, &asked.impu, flow)?;
         // A refresh keeps the authorisation of the same client (RFC 3261 10.2.4).
         let same = |known: &Binding| {
             known.contact == contact.uri && (known.csk.is_some() || !policy.require_csk)
@@ -141,6 +143,17 @@ async fn bound(
         answer_mode,
         expires_unix_s,
     })
+}
+
+/// A REGISTER without service authorisation counts only over the flow of the registration.
+fn own_flow(server: &Server, impu: &Uri, flow: Peer) -> Result<(), Refusal> {
+    let known = server.registrations().by_impu(impu, server.now()).cloned();
+    match known {
+        Some(known) if !server.is_flow_of(&known, flow) => {
+            Err(Refusal::forbidden(McWarning::ServiceAuthorisationFailed))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn asked(server: &Server, request: &IncomingRequest) -> Result<Asked, Refusal> {

@@ -71,7 +71,7 @@ pub(crate) async fn in_dialog(server: &Server, request: IncomingRequest) {
     };
     match to {
         Some(to) => forward(server, request, onward, to).await,
-        None => request.respond_status(StatusCode::CALL_DOES_NOT_EXIST),
+        None => server.refuse(&request, &Refusal::status(StatusCode::CALL_DOES_NOT_EXIST)),
     }
 }
 
@@ -101,7 +101,7 @@ fn strip_own_route(server: &Server, request: &mut Request, from: Peer) {
 async fn forward(server: &Server, request: IncomingRequest, mut onward: Request, to: Peer) {
     let hops = onward.headers.max_forwards().unwrap_or(70);
     if hops <= 1 {
-        request.respond_status(StatusCode::TOO_MANY_HOPS);
+        server.refuse(&request, &Refusal::status(StatusCode::TOO_MANY_HOPS));
         return;
     }
     onward

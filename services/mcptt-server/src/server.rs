@@ -9,6 +9,7 @@ use mc_sip::transaction::TransactionId;
 use mc_sip::{DialogId, McWarning, Method, Peer, StatusCode, Uri, name};
 use mc_trace::{Event, names};
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 
 use crate::affiliation::Affiliations;
 use crate::alias::FunctionalAliases;
@@ -167,11 +168,11 @@ impl Server {
         identity.same_identity(&self.participating) || identity.same_identity(&self.controlling)
     }
 
-    /// The registered client a request comes from, by its asserted or preferred identity or From.
+    /// The registered client a request comes from, by its asserted or preferred identity or From,
+    /// and by the way it came.
     ///
     /// # Errors
-    /// 404 with Warning 141 when it is not registered; 403 when the request comes from another host
-    /// than the registration did, which stands in for the IMS core's binding of the two (RFC 3329).
+    /// 404 with Warning 141 when it is not registered.
     //= TS 24.379 6.3.2.1.1
     pub(crate) fn sender(&self, request: &IncomingRequest) -> Result<Binding, Refusal> {
         let unknown = || Refusal::not_found(McWarning::UserUnknown);
@@ -188,13 +189,24 @@ impl Server {
                     .uri
             }
         };
-        let found = self.registrations().by_impu(&identity, self.now()).cloned();
-        let binding = found.ok_or_else(unknown)?;
-        if binding.flow.address.ip() != request.from.address.ip() {
-            tracing::warn!(%identity, from = %request.from, "not the host that registered");
-            return Err(Refusal::status(StatusCode::FORBIDDEN));
+        let binding = self
+            .registrations()
+            .by_impu(&identity, self.now())
+            .cloned()
+            .ok_or_else(unknown)?;
+        if self.is_flow_of(&binding, request.from) {
+            Ok(binding)
+        } else {
+            tracing::info!(impu = %binding.impu, from = %request.from, "not the flow of the registration");
+            Err(unknown())
         }
-        Ok(binding)
+    }
+
+    /// Whether a request came the way its user registered. This stands in for the SIP core, which
+    /// lets nobody send under the identity of another (TS 33.203 6.1).
+    pub(crate) fn is_flow_of(&self, binding: &Binding, from: Peer) -> bool {
+        let by_server = self.is_route_target(binding.flow) && self.is_route_target(from);
+        binding.flow == from || by_server
     }
 
     /// Emits an event about a refusal and answers with it.
@@ -264,44 +276,47 @@ impl Server {
     }
 
     fn on_request(self: &Arc<Self>, request: IncomingRequest) {
-        let server = self.clone();
-        tokio::spawn(async move {
-            let method = request.request.method;
-            let in_dialog = request
-                .request
-                .headers
-                .to()
-                .is_ok_and(|to| to.tag().is_some());
-            match method {
-                Method::Register => register::handle(&server, request).await,
-                Method::Options if server.is_own(&request.request.uri) => {
-                    request.respond(
-                        request
-                            .response(StatusCode::OK)
-                            .with(name::ALLOW, Method::allow()),
-                    );
-                }
-                _ if in_dialog => server.on_in_dialog(request).await,
-                Method::Invite => call::originating::handle(&server, request).await,
-                Method::Publish if server.is_own(&request.request.uri) => {
-                    publish::handle(&server, request).await;
-                }
-                Method::Subscribe if server.is_for_us(&request.request.uri) => {
-                    subscribe::handle(&server, request).await;
-                }
-                Method::Message | Method::Subscribe | Method::Publish | Method::Options => {
-                    relay::handle(&server, request).await;
-                }
-                Method::Bye | Method::Notify | Method::Info | Method::Update | Method::Prack => {
-                    request.respond_status(StatusCode::CALL_DOES_NOT_EXIST);
-                }
-                Method::Refer | Method::Ack | Method::Cancel => {
-                    let refusal = Refusal::status(StatusCode::METHOD_NOT_ALLOWED)
-                        .with(name::ALLOW, Method::allow());
-                    server.refuse(&request, &refusal);
-                }
+        let span = request.span();
+        tokio::spawn(self.clone().answer(request).instrument(span));
+    }
+
+    async fn answer(self: Arc<Self>, request: IncomingRequest) {
+        let server = self;
+        let method = request.request.method;
+        let in_dialog = request
+            .request
+            .headers
+            .to()
+            .is_ok_and(|to| to.tag().is_some());
+        match method {
+            Method::Register => register::handle(&server, request).await,
+            Method::Options if server.is_own(&request.request.uri) => {
+                request.respond(
+                    request
+                        .response(StatusCode::OK)
+                        .with(name::ALLOW, Method::allow()),
+                );
             }
-        });
+            _ if in_dialog => server.on_in_dialog(request).await,
+            Method::Invite => call::originating::handle(&server, request).await,
+            Method::Publish if server.is_own(&request.request.uri) => {
+                publish::handle(&server, request).await;
+            }
+            Method::Subscribe if server.is_for_us(&request.request.uri) => {
+                subscribe::handle(&server, request).await;
+            }
+            Method::Message | Method::Subscribe | Method::Publish | Method::Options => {
+                relay::handle(&server, request).await;
+            }
+            Method::Bye | Method::Notify | Method::Info | Method::Update | Method::Prack => {
+                server.refuse(&request, &Refusal::status(StatusCode::CALL_DOES_NOT_EXIST));
+            }
+            Method::Refer | Method::Ack | Method::Cancel => {
+                let refusal = Refusal::status(StatusCode::METHOD_NOT_ALLOWED)
+                    .with(name::ALLOW, Method::allow());
+                server.refuse(&request, &refusal);
+            }
+        }
     }
 
     fn is_for_us(&self, target: &Uri) -> bool {
@@ -316,7 +331,7 @@ impl Server {
 
     async fn on_in_dialog(self: &Arc<Self>, request: IncomingRequest) {
         let Ok(Some(id)) = DialogId::of_request(&request.request) else {
-            request.respond_status(StatusCode::BAD_REQUEST);
+            self.refuse(&request, &Refusal::status(StatusCode::BAD_REQUEST));
             return;
         };
         let call = self.calls().dialogs.get(&id).cloned();

@@ -2,6 +2,7 @@
 
 pub mod lab_ca;
 pub mod libsrtp;
+pub mod openssl;
 pub mod postgres;
 pub mod python;
 pub mod recording;

@@ -123,3 +123,52 @@ async fn a_missing_key_file_is_named() {
         .unwrap_err();
     assert!(error.to_string().contains("nokey.pem"), "{error}");
 }
+
+#[tokio::test]
+async fn an_exchange_is_told_under_the_identifier_its_client_gets() {
+    let (tracer, mut events) = crate::trace::Tracer::to_channel("kms", 16);
+    let trace = HttpTrace {
+        tracer: tracer.clone(),
+        node: "kms",
+        interface: mc_trace::Interface::CSC_8,
+        answer: |_, path, status| match (path, status.as_u16()) {
+            ("/keys", 200) => mc_trace::names::KMS_KEYPROV_ISSUED,
+            _ => mc_trace::names::KMS_REFUSED,
+        },
+    };
+    let router = Router::new().route("/keys", post(|body: String| async move { body }));
+    let config = ServerConfig {
+        max_body: 16,
+        ..ServerConfig::plain(SocketAddr::from(([127, 0, 0, 1], 0)))
+    };
+    let shutdown = CancellationToken::new();
+    let server = serve(&config, traced(router, trace), shutdown.clone())
+        .await
+        .unwrap();
+    let client = client(&ClientConfig::default()).unwrap();
+    let url = format!("http://{}", server.address);
+    let mut expected = Vec::new();
+    for (path, name) in [("/keys", "kms:keyprov_issued"), ("/other", "kms:refused")] {
+        let request = client.post(format!("{url}{path}")).body("code=s3cret");
+        // What a client sends as identifier is not taken over.
+        let request = request.header(CORRELATION_HEADER, "forged");
+        let response = request.send().await.unwrap();
+        let id = response.headers()[CORRELATION_HEADER].to_str().unwrap();
+        assert_eq!(id.len(), 36, "{id}");
+        expected.push(("http:request".to_owned(), id.to_owned()));
+        expected.push((name.to_owned(), id.to_owned()));
+    }
+    let too_long = client.post(format!("{url}/keys")).body(vec![b'x'; 500_000]);
+    let too_long = too_long.send().await.unwrap();
+    assert_eq!(too_long.status().as_u16(), 413);
+    assert!(too_long.headers().contains_key(CORRELATION_HEADER));
+    tracer.flush().await;
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        let raw = String::from_utf8_lossy(&event.raw);
+        assert!(!raw.contains("s3cret"), "{raw}");
+        told.push((event.name, event.correlation_id.unwrap()));
+    }
+    assert_eq!(told, expected);
+    shutdown.cancel();
+}

@@ -11,8 +11,8 @@ use mc_sip::transaction::{
     Output, TransactionConfig, TransactionError, TransactionId, TransactionLayer,
 };
 use mc_sip::{
-    Method, Peer, Rejected, Request, Response, SipMessage, StatusCode, Transport, parse_datagram,
-    parse_message, token,
+    Method, Peer, Rejected, Request, Response, SipMessage, StatusCode, Transport, name,
+    parse_datagram, parse_message, token,
 };
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
@@ -196,7 +196,7 @@ impl Core {
                 self.on_bytes(Peer::tcp(address), &bytes, parse_message(&bytes));
             }
             FromConnection::Unframeable(address, rejected) => {
-                self.reject(Peer::tcp(address), *rejected);
+                self.reject(Peer::tcp(address), &[], *rejected);
             }
             FromConnection::Ended {
                 address,
@@ -231,13 +231,24 @@ impl Core {
                 tracing::debug!(%peer, message = message.summary(), "SIP received");
                 self.layer.handle_message(message, peer, now());
             }
-            Err(rejected) => self.reject(peer, rejected),
+            Err(rejected) => self.reject(peer, raw, rejected),
         }
     }
 
-    fn reject(&mut self, peer: Peer, rejected: Rejected) {
-        let status = rejected.reply.as_ref().map(|reply| reply.status.code());
-        tracing::info!(%peer, error = %rejected.error, status, "SIP message refused");
+    fn reject(&mut self, peer: Peer, raw: &[u8], rejected: Rejected) {
+        let reply = rejected.reply.as_ref();
+        let status = reply.map(|reply| reply.status.code());
+        let call_id = reply.and_then(|reply| reply.headers.get(name::CALL_ID));
+        let error = rejected.error.to_string();
+        tracing::info!(%peer, call_id, error, status, "SIP message refused");
+        let local = self.endpoint.local;
+        let message = WireMessage {
+            sent: false,
+            local,
+            peer,
+            raw,
+        };
+        self.trace.rejected(message, &error, call_id);
         if let Some(reply) = rejected.reply {
             self.send(peer, &SipMessage::Response(*reply));
         }

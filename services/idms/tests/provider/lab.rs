@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use idms::config::Config;
 use idms::state::Idms;
 use mc_client::login::{Login, LoginConfig, LoginError};
-use mc_runtime::{CancellationToken, Clock as _, Health, TestClock};
+use mc_runtime::{CancellationToken, Clock as _, Health, TestClock, Tracer};
 use tempfile::TempDir;
 use testkit::lab_ca::{LabCa, free_port};
 
@@ -36,8 +36,22 @@ impl Lab {
         .await
     }
 
+    pub(crate) async fn start_traced(tracer: Tracer) -> Self {
+        let ca = Arc::new(LabCa::new().unwrap());
+        Self::traced_at(ca, free_port().unwrap(), |_| (), tracer).await
+    }
+
     /// An IdMS with a certificate of this authority, on this port.
     pub(crate) async fn at(ca: Arc<LabCa>, port: u16, change: impl FnOnce(&mut Config)) -> Self {
+        Self::traced_at(ca, port, change, Tracer::off()).await
+    }
+
+    async fn traced_at(
+        ca: Arc<LabCa>,
+        port: u16,
+        change: impl FnOnce(&mut Config),
+        tracer: Tracer,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = TestClock::default();
         // Foreign clients compare token times with the machine's clock.
@@ -49,7 +63,7 @@ impl Lab {
             .await
             .unwrap();
         let shutdown = CancellationToken::new();
-        let router = idms::router(idms.clone());
+        let router = idms::router(idms.clone(), tracer);
         mc_runtime::http::serve(&ca.server(port), router, shutdown.clone())
             .await
             .unwrap();

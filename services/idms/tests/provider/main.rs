@@ -13,3 +13,4 @@ mod foreign;
 mod lab;
 mod refusals;
 mod store;
+mod traces;

@@ -17,7 +17,7 @@ impl Call {
         &self,
         token: &VerifiedToken,
         request: &KmsRequest,
-    ) -> Result<(Resource, Option<KmsMessage>), Refusal> {
+    ) -> Result<Option<KmsMessage>, Refusal> {
         let resource = self.resource().map_err(|_| Refusal::UnknownResource)?;
         let config = self.kms.config();
         let identities = self.kms.identities(token);
@@ -42,7 +42,7 @@ impl Call {
             },
         )?;
         self.kms.admit(&request.user_uri).await?;
-        let message = match &resource {
+        Ok(match &resource {
             //= TS 33.180 D.2.3
             Resource::Init => Some(self.init()),
             //= TS 33.180 D.2.4
@@ -59,8 +59,7 @@ impl Call {
             Resource::Lookup { .. } => return Err(Refusal::UnknownResource),
             // Acknowledged and audited; what to do with it is an operator's decision.
             Resource::Redirect => None,
-        };
-        Ok((resource, message))
+        })
     }
 
     fn init(&self) -> KmsMessage {
