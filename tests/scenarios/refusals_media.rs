@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use floor_control::message::{FloorMessage, FloorPacket, FloorRelease, FloorRequest};
 use lab::parties::Party;
 use lab::supervisor::Lab;
-use mc_client::GroupKeys;
+use mc_client::{GroupKeys, ServerIdentities};
 use mc_ids::GroupId;
 use mc_ids::annex_f::guk_id;
 use mc_media::rtp::Frame;
@@ -123,7 +123,7 @@ async fn talker(lab: &Lab, peer: &Peer) -> SrtpSender {
     let mut keys = GroupKeys::default();
     let group: GroupId = GROUP.parse().unwrap();
     let key = keys
-        .accept(&opened, "sip:gms@mc.example", &[group])
+        .accept(&opened, &ServerIdentities::default(), &[group])
         .unwrap();
     let guk = guk_id(&key.gmk, key.gmk_id, peer.id()).key_id();
     let mki = Mki::Group {
