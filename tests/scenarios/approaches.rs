@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use lab::demo::{CALLS, Runner, Verdict};
+use mc_sip::SipMessage;
+use mc_trace::Event;
 use testkit::libsrtp;
 use testkit::recording::Recording;
 use testkit::tshark::{self, SeenMikey};
@@ -14,7 +16,7 @@ use crate::support::{recording, start};
 /// What an approach looks like from outside.
 struct Attached {
     clause: &'static str,
-    /// Names of its clients in traces begin with this.
+    /// Name of its gateway in traces.
     node: &'static str,
     group: &'static str,
     identities: &'static [&'static str],
@@ -38,7 +40,7 @@ calls_of! {
     };
     calls_of_7_2: Attached {
         clause: "7.2",
-        node: "segy-7.2-",
+        node: "segy-7.2",
         group: "sip:fireground-2@mc.example",
         identities: &["sip:unit-2001@mc.example", "sip:unit-2002@mc.example"],
     };
@@ -63,36 +65,33 @@ async fn all_calls(attached: Attached) {
 }
 
 impl Attached {
-    fn is_ours(&self, node: &str) -> bool {
-        match self.identities {
-            [_] => node == self.node,
-            _ => node.starts_with(self.node),
-        }
+    /// Such events of the gateway.
+    fn events<'a>(&self, run: &'a Recording, name: &str, summary: &str) -> Vec<&'a Event> {
+        let wanted = |event: &&Event| {
+            event.node == self.node && event.name == name && event.summary.starts_with(summary)
+        };
+        run.events.iter().filter(wanted).collect()
     }
 
-    /// Nodes of the gateway with such an event.
-    fn nodes(&self, run: &Recording, name: &str, summary: &str) -> usize {
-        let nodes: BTreeSet<_> = run
-            .events
-            .iter()
-            .filter(|event| self.is_ours(&event.node) && event.name == name)
-            .filter(|event| event.summary.starts_with(summary))
-            .map(|event| event.node.clone())
-            .collect();
-        nodes.len()
+    /// The identities the gateway has registered under.
+    fn registered(&self, run: &Recording) -> BTreeSet<String> {
+        let requests = self.events(run, "sip:sent", "REGISTER");
+        let from = |event: &&Event| match mc_sip::parse_message(&event.raw) {
+            Ok(SipMessage::Request(request)) => Some(request.headers.from().unwrap().uri),
+            _ => None,
+        };
+        let identities = requests.iter().filter_map(from);
+        identities.map(|uri| uri.to_string()).collect()
     }
 
     /// What an attachment costs grows with its identities, and only with them.
     fn counted(&self, run: &Recording, mikey: &[SeenMikey]) {
         let n = self.identities.len();
-        let key_sets = self.nodes(
-            run,
-            "http:response",
-            "200 OK (/keymanagement/identity/v1/keyprov",
-        );
-        assert_eq!(key_sets, n, "key sets");
-        let registrations = self.nodes(run, "sip:received", "200 OK (REGISTER)");
-        assert_eq!(registrations, n, "registrations");
+        let answer = "200 OK (/keymanagement/identity/v1/keyprov";
+        let key_sets = self.events(run, "http:response", answer);
+        assert_eq!(key_sets.len(), n, "key sets");
+        let registered = self.registered(run);
+        assert_eq!(registered.len(), n, "registrations: {registered:?}");
         let tokens: BTreeSet<_> = run
             .events
             .iter()
