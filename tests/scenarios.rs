@@ -23,6 +23,8 @@ mod domains_clients;
 mod gateway;
 #[path = "scenarios/group_calls.rs"]
 mod group_calls;
+#[path = "scenarios/interconnection.rs"]
+mod interconnection;
 #[path = "scenarios/keys.rs"]
 mod keys;
 #[path = "scenarios/private_calls.rs"]

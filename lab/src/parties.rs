@@ -8,8 +8,9 @@ use std::time::Duration;
 use mc_client::keys::{KmsClient, KmsConfig};
 use mc_client::login::{Login, LoginConfig, PTT_SCOPES, PartnerConfig, Session, TokenSource};
 use mc_client::{
-    CallId, ClientConfig, ClientError, ClientEvent, GmsConfig, McClient, ServerIdentities, SipLink,
-    Step, StepFailure,
+    Attachment, CallId, ClientConfig, ClientError, ClientEvent, GmsConfig, Interconnection,
+    InterconnectionConfig, McClient, ServerIdentities, SipLink, SpkConfig, SsrcShare, Step,
+    StepFailure,
 };
 use mc_ids::{GroupId, KmsUri};
 use mc_runtime::config::Secret;
@@ -105,17 +106,22 @@ impl Party {
     /// # Errors
     /// [`PartyError`]; servers that are not there yet are waited for.
     pub async fn start_as(lab: &Lab, config: ClientConfig) -> Result<Self, PartyError> {
+        Self::start_at(lab, Attachment::Registered, config).await
+    }
+
+    /// As [`Self::start_as`], for a client that is attached in this way.
+    ///
+    /// # Errors
+    /// [`PartyError`]; servers that are not there yet are waited for.
+    pub async fn start_at(
+        lab: &Lab,
+        attachment: Attachment,
+        config: ClientConfig,
+    ) -> Result<Self, PartyError> {
         let user = config.login.username.clone();
-        let trace = TraceConfig {
-            hep: vec![lab.addresses().of(PortName::ConsoleHep)],
-            lines: Some(lab.state().file("logs", "trace.jsonl")),
-            lab_keys: lab.lab_keys(),
-            key_log: Some(lab.state().file("logs", "keys.jsonl")),
-            ..TraceConfig::default()
-        };
-        let tracer = Tracer::start(&config.node, &trace).map_err(PartyError::Trace)?;
+        let tracer = tracer(lab, &config.node)?;
         let clock = SystemClock::shared();
-        let started = McClient::start(config, clock, tracer.clone()).await;
+        let started = McClient::start_at(attachment, config, clock, tracer.clone()).await;
         let (client, mut events) = started.map_err(|source| PartyError::Client {
             user: user.clone(),
             source,
@@ -183,6 +189,58 @@ impl Party {
     }
 }
 
+fn tracer(lab: &Lab, node: &str) -> Result<Tracer, PartyError> {
+    let trace = TraceConfig {
+        hep: vec![lab.addresses().of(PortName::ConsoleHep)],
+        lines: Some(lab.state().file("logs", "trace.jsonl")),
+        lab_keys: lab.lab_keys(),
+        key_log: Some(lab.state().file("logs", "keys.jsonl")),
+        ..TraceConfig::default()
+    };
+    Tracer::start(node, &trace).map_err(PartyError::Trace)
+}
+
+/// The interconnection that the lab's MCPTT server knows as `partner.example`.
+///
+/// # Errors
+/// [`PartyError`]; a server that is not there yet is waited for.
+pub async fn interconnect(lab: &Lab) -> Result<Interconnection, PartyError> {
+    let node = "partner.example";
+    let started = Interconnection::open(interconnection_config(lab)?, tracer(lab, node)?).await;
+    started.map_err(|source| PartyError::Client {
+        user: node.to_owned(),
+        source,
+    })
+}
+
+/// What the system behind that interconnection is told, to match `deploy/lab/mcptt-server.toml`.
+///
+/// # Errors
+/// When the lab's secrets cannot be read.
+pub fn interconnection_config(lab: &Lab) -> Result<InterconnectionConfig, PartyError> {
+    let server = lab.addresses().of(PortName::McpttSip);
+    Ok(InterconnectionConfig {
+        node: "partner.example".to_owned(),
+        state_dir: lab.state().file("data", "partner"),
+        server: format!("sip:{server};transport=tcp"),
+        controlling: "sip:mcptt-ctrl@mc.example".to_owned(),
+        psi: "sip:mcptt@partner.example".to_owned(),
+        endpoint: SipConfig {
+            bind: lab.addresses().of(PortName::PartnerSip),
+            ..SipConfig::default()
+        },
+        spk: SpkConfig::new(
+            "3a7e0001",
+            Secret::new(lab.state().secret("spk-partner-key")?),
+            Secret::new(lab.state().secret("spk-partner-rand")?),
+        ),
+        ssrcs: SsrcShare::Upper,
+        require_protection: true,
+        require_signature: true,
+        keepalive_ms: 2000,
+    })
+}
+
 /// Unix time in microseconds.
 #[must_use]
 pub fn now_us() -> u64 {
@@ -228,7 +286,7 @@ pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientCon
         login: login_config(lab, user)?,
         kms: kms_config(lab)?,
         http: http_config(lab),
-        sip: SipLink {
+        sip: Some(SipLink {
             server: format!(
                 "sip:{};transport=tcp",
                 lab.addresses().of(PortName::McpttSip)
@@ -239,7 +297,7 @@ pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientCon
                 ..SipConfig::default()
             },
             registration_s: 600,
-        },
+        }),
         servers: ServerIdentities::default(),
         gms: GmsConfig {
             xcap_root: format!("https://{}", lab.addresses().of(PortName::Gms)),

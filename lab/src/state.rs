@@ -167,7 +167,15 @@ impl StateDir {
     /// # Errors
     /// When the file cannot be read or written, or the system gives no randomness.
     pub fn password(&self) -> Result<String, StateError> {
-        let path = self.file("secrets", "password");
+        self.secret("password")
+    }
+
+    /// A secret of 32 hexadecimal digits, drawn when it is first asked for and kept.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, or the system gives no randomness.
+    pub fn secret(&self, name: &str) -> Result<String, StateError> {
+        let path = self.file("secrets", name);
         let error = |source| StateError::Io {
             path: path.clone(),
             source,

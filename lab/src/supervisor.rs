@@ -382,6 +382,9 @@ fn values(
     values.insert("trust".to_owned(), text(&state.root().join("trust")));
     values.insert("logs".to_owned(), text(&state.root().join("logs")));
     values.insert("password".to_owned(), state.password()?);
+    for spk in ["spk-partner-key", "spk-partner-rand"] {
+        values.insert(spk.to_owned(), state.secret(spk)?);
+    }
     values.insert("lab_keys".to_owned(), setup.lab_keys.to_string());
     Ok(values)
 }

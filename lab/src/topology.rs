@@ -211,6 +211,8 @@ pub enum PortName {
     SegyGms,
     /// Group management server of the gateway's domain, SIP.
     SegyGmsSip,
+    /// MCX server of the interconnected system, SIP.
+    PartnerSip,
     /// Radio network, API for radios and people, HTTP.
     LmrSim,
     /// Radio network, SIP of the analogue channels.
@@ -250,6 +252,7 @@ impl PortName {
         (Self::SegyKms, 8452),
         (Self::SegyGms, 8453),
         (Self::SegyGmsSip, 5065),
+        (Self::PartnerSip, 5066),
         (Self::LmrSim, 8446),
         (Self::LmrSip, 5070),
         (Self::Segy72, 8455),
@@ -277,6 +280,7 @@ impl PortName {
             Self::SegyKms => "segy-kms",
             Self::SegyGms => "segy-gms",
             Self::SegyGmsSip => "segy-gms-sip",
+            Self::PartnerSip => "partner-sip",
             Self::LmrSim => "lmr-sim",
             Self::LmrSip => "lmr-sip",
             Self::Segy72 => "segy-7.2",

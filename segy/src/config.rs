@@ -375,7 +375,9 @@ fn of_unit(common: &ClientConfig, unit: &str) -> ClientConfig {
     client.node = filled(&client.node);
     client.state_dir = filled(&client.state_dir.to_string_lossy()).into();
     client.login.username = filled(&client.login.username);
-    client.sip.impu = filled(&client.sip.impu);
+    if let Some(sip) = &mut client.sip {
+        sip.impu = filled(&sip.impu);
+    }
     client
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use lab::demo::{CALLS, Runner, Verdict};
-use mc_sip::SipMessage;
 use mc_trace::Event;
 use testkit::libsrtp;
 use testkit::recording::Recording;
@@ -16,7 +15,7 @@ use crate::support::{recording, start};
 /// What an approach looks like from outside.
 struct Attached {
     clause: &'static str,
-    /// Name of its gateway in traces.
+    /// Its name in traces.
     node: &'static str,
     group: &'static str,
     identities: &'static [&'static str],
@@ -24,7 +23,8 @@ struct Attached {
 
 macro_rules! calls_of {
     ($($test:ident: $attached:expr;)*) => {$(
-        #[tokio::test]
+        // Both MC clients code and decode speech in this process.
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
             all_calls($attached).await;
         }
@@ -59,48 +59,45 @@ async fn all_calls(attached: Attached) {
     let run = recording(runner.stop().await);
     tshark::check_floor(&run).unwrap();
     libsrtp::check_media(&run).unwrap();
-    let mikey = tshark::check_mikey(&run).unwrap();
+    let mikey = tshark::check_mikey(&arrived(&run)).unwrap();
     attached.counted(&run, &mikey);
     attached.private_calls_are_for(&mikey);
 }
 
-impl Attached {
-    /// Such events of the gateway.
-    fn events<'a>(&self, run: &'a Recording, name: &str, summary: &str) -> Vec<&'a Event> {
-        let wanted = |event: &&Event| {
-            event.node == self.node && event.name == name && event.summary.starts_with(summary)
-        };
-        run.events.iter().filter(wanted).collect()
+/// What the MCPTT server got: a client that starts before it sends into the void first.
+fn arrived(run: &Recording) -> Recording {
+    let at_server = |event: &&Event| event.node == "mcptt-server" && event.name == "sip:received";
+    Recording {
+        events: run.events.iter().filter(at_server).cloned().collect(),
+        keys: Vec::new(),
     }
+}
 
-    /// The identities the gateway has registered under.
-    fn registered(&self, run: &Recording) -> BTreeSet<String> {
-        let requests = self.events(run, "sip:sent", "REGISTER");
-        let from = |event: &&Event| match mc_sip::parse_message(&event.raw) {
-            Ok(SipMessage::Request(request)) => Some(request.headers.from().unwrap().uri),
-            _ => None,
-        };
-        let identities = requests.iter().filter_map(from);
-        identities.map(|uri| uri.to_string()).collect()
+impl Attached {
+    /// What the gateway told of such an event, each once.
+    fn told<T: Ord>(&self, run: &Recording, name: &str, what: impl Fn(&Event) -> T) -> BTreeSet<T> {
+        let events = run.events.iter();
+        let ours = events.filter(|event| event.node == self.node && event.name == name);
+        ours.map(what).collect()
     }
 
     /// What an attachment costs grows with its identities, and only with them.
     fn counted(&self, run: &Recording, mikey: &[SeenMikey]) {
         let n = self.identities.len();
-        let answer = "200 OK (/keymanagement/identity/v1/keyprov";
-        let key_sets = self.events(run, "http:response", answer);
-        assert_eq!(key_sets.len(), n, "key sets");
-        let registered = self.registered(run);
+        let key_sets = self.told(run, "keys:validated", |event| event.summary.clone());
+        assert_eq!(key_sets.len(), n, "key sets: {key_sets:?}");
+        let registered = self.told(run, "sip:received", |event| {
+            let registered = event.summary.starts_with("200 OK (REGISTER)");
+            registered.then(|| event.to.name.clone())
+        });
+        let registered: Vec<_> = registered.into_iter().flatten().collect();
         assert_eq!(registered.len(), n, "registrations: {registered:?}");
-        let tokens: BTreeSet<_> = run
-            .events
-            .iter()
-            .filter(|event| event.name == "segy:step")
-            .map(|event| &event.decoded)
-            .filter(|step| step["step"] == "T" && step["state"] == "passed")
-            .filter(|step| step["approach"] == self.clause)
-            .map(|step| step["identity"].to_string())
-            .collect();
+        let tokens = self.told(run, "segy:step", |event| {
+            let step = &event.decoded;
+            let passed = step["step"] == "T" && step["state"] == "passed";
+            passed.then(|| step["identity"].to_string())
+        });
+        let tokens: Vec<_> = tokens.into_iter().flatten().collect();
         assert_eq!(tokens.len(), n, "tokens: {tokens:?}");
 
         let sent_by = |carrier: &str, end: usize| -> BTreeSet<(String, String)> {

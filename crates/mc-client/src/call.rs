@@ -1,4 +1,4 @@
-//! The media of one call: floor control in SRTCP under the CSK, speech in SRTP under the GMK of the
+//! The media of one call: floor control in SRTCP under the CSK or an SPK, speech in SRTP under the GMK of the
 //! group or the PCK of the private call (TS 24.380 6.2, TS 33.180 7.4 and 9.4). Signalling is the
 //! caller's.
 
@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use crate::call::keys::SpeechKeys;
 
-use crate::Association;
+use crate::attachment::FloorKeys;
 use crate::call::floor::FloorLink;
 use crate::call::talk::{Listener, Talker};
 use crate::call_id::CallId;
@@ -125,9 +125,9 @@ impl Call {
         call: CallId,
         keys: SpeechKeys,
         sockets: Sockets,
-        association: &Association,
+        floor_keys: &FloorKeys,
     ) -> Result<Self, String> {
-        let floor = FloorLink::new(&shared, association)?;
+        let floor = FloorLink::new(&shared, floor_keys)?;
         let config = participant::Config::new(floor.ssrc(), shared.mcptt_id.as_str());
         Ok(Self {
             talker: Talker::new(shared.clone(), keys.clone()),

@@ -1,12 +1,15 @@
 //! The task of a client: its steps, then signalling until it stops or loses its servers.
 //!
 //! ```text
-//!  T log in ─▶ K keys ─▶ S CSK + register ─▶ G documents, subscription ─▶ affiliate ─▶ established
-//!     ▲                                                                                    │
-//!     └──────────────── any failure: report, wait, begin again ◀───────────────────────────┘
+//!  T log in ─▶ K keys ─▶ S attach ─▶ G documents, subscription ─▶ affiliate ─▶ established
+//!     ▲                                                                              │
+//!     └──────────────── any failure: report, wait, begin again ◀─────────────────────┘
 //! ```
+//!
+//! To attach is to register with a CSK, or to find the interconnection up.
 
 mod aliases;
+mod attach;
 mod calls;
 mod established;
 mod keys;
@@ -28,14 +31,18 @@ use mc_sip::transaction::TransactionConfig;
 use mc_sip::{NameAddr, Peer, Uri, mcptt};
 use tokio::sync::mpsc;
 
+pub(crate) use crate::client::calls::AGENT;
+
 use crate::Association;
+use crate::attachment::{Attached, Attachment};
 use crate::call::{EventSink, Shared};
 use crate::client::established::Established;
-use crate::config::{ClientConfig, Identity};
+use crate::config::{ClientConfig, Identity, Role, SipLink};
 use crate::event::{ClientEvent, Step, StepFailure};
 use crate::group_documents::GroupDocuments;
 use crate::group_keys::GroupKeys;
 use crate::handle::{CallTable, ClientError, Command};
+use crate::interconnection::Interconnection;
 use crate::keys::{KeyRing, KmsClient};
 use crate::login::{Login, TokenSource};
 use crate::state_dir::StateDir;
@@ -57,13 +64,30 @@ pub(crate) struct Client {
     calls: CallTable,
     stop: CancellationToken,
     http: reqwest::Client,
-    endpoint: SipEndpoint,
+    sip: Sip,
     incoming: mpsc::Receiver<Incoming>,
     state: Arc<Mutex<StateDir>>,
     client_id: mc_ids::ClientId,
     keys: Arc<RwLock<GroupKeys>>,
     aliases: Arc<Mutex<Vec<String>>>,
 }
+
+/// The SIP side of a client.
+enum Sip {
+    /// An endpoint of its own, for a client that registers.
+    Own {
+        endpoint: SipEndpoint,
+        link: Box<SipLink>,
+    },
+    /// That of an interconnection, which fills the inbox once the client has its place.
+    Shared {
+        interconnection: Interconnection,
+        inbox: mpsc::Sender<Incoming>,
+    },
+}
+
+/// Requests that may wait for a client behind an interconnection.
+const INBOX: usize = 256;
 
 /// A step and why it failed.
 pub(crate) type Failed = (Step, StepFailure);
@@ -74,10 +98,12 @@ pub(crate) struct Link {
     pub(crate) endpoint: SipEndpoint,
     pub(crate) server: Peer,
     pub(crate) contact: NameAddr,
+    pub(crate) attached: Attached,
 }
 
 impl Client {
     pub(crate) async fn open(
+        attachment: Attachment,
         config: ClientConfig,
         clock: SharedClock,
         tracer: Tracer,
@@ -91,15 +117,17 @@ impl Client {
             .client_id(config.client_id.as_ref())
             .map_err(|e| wrong(&e))?;
         let http = mc_runtime::http::client(&config.http).map_err(|e| wrong(&e))?;
-        let trace = TracedSip::shared(tracer.clone(), &config.node);
-        // The endpoint outlives the stop long enough to deregister.
-        let (endpoint, incoming) = SipEndpoint::bind(
-            &config.sip.endpoint,
-            TransactionConfig::default(),
-            trace,
-            &CancellationToken::new(),
-        )
-        .await?;
+        let (sip, incoming) = match attachment {
+            Attachment::Registered => own_endpoint(&config, &tracer).await?,
+            Attachment::Interconnected(interconnection) => {
+                let (inbox, incoming) = mpsc::channel(INBOX);
+                let sip = Sip::Shared {
+                    interconnection,
+                    inbox,
+                };
+                (sip, incoming)
+            }
+        };
         let (state, keys) = (Arc::new(Mutex::new(state)), Arc::default());
         let aliases = Arc::new(Mutex::new(config.functional_aliases.clone()));
         Ok(Self {
@@ -111,7 +139,7 @@ impl Client {
             calls,
             stop,
             http,
-            endpoint,
+            sip,
             incoming,
             state,
             client_id,
@@ -153,7 +181,9 @@ impl Client {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        self.endpoint.close().await;
+        if let Sip::Own { endpoint, .. } = &self.sip {
+            endpoint.close().await;
+        }
         self.events.emit(ClientEvent::Stopped);
     }
 
@@ -176,21 +206,19 @@ impl Client {
             .link(user)
             .await
             .map_err(|failure| (Step::S, failure))?;
-        let association = Association::new(&mut mc_runtime::rng());
         let mut established = Established::new(
             self.config.clone(),
             link,
             tokens,
             kms,
             ring,
-            association,
             self.documents(),
             self.calls.clone(),
             self.aliases.clone(),
             self.shared_for(),
         );
         established
-            .register()
+            .attach()
             .await
             .map_err(|failure| (Step::S, failure))?;
         self.passed(Step::S);
@@ -226,24 +254,52 @@ impl Client {
             text.parse()
                 .map_err(|_| client_failure(format!("{text:?} is no SIP URI")))
         };
-        let (sip, servers) = (&self.config.sip, &self.config.servers);
-        let identity = Identity {
-            impu: uri(&sip.impu)?,
-            mcptt_id,
-            client_id: self.client_id.clone(),
-            participating: uri(&servers.participating)?,
-            gms: uri(&servers.gms)?,
-        };
-        let server = SipEndpoint::resolve(&uri(&sip.server)?).await;
-        let server = server.map_err(|e| client_failure(format!("{}: {e}", sip.server)))?;
-        let user = identity.impu.user.clone().unwrap_or_default();
-        let contact = mcptt::contact_features(self.endpoint.contact(&user, server));
-        Ok(Link {
-            identity,
-            endpoint: self.endpoint.clone(),
-            server,
-            contact,
-        })
+        let servers = &self.config.servers;
+        let (client_id, gms) = (self.client_id.clone(), uri(&servers.gms)?);
+        match &self.sip {
+            Sip::Own { endpoint, link } => {
+                let identity = Identity {
+                    role: Role::Client,
+                    impu: uri(&link.impu)?,
+                    mcptt_id,
+                    client_id,
+                    function: uri(&servers.participating)?,
+                    gms,
+                };
+                let server = SipEndpoint::resolve(&uri(&link.server)?).await;
+                let server = server.map_err(|e| client_failure(format!("{}: {e}", link.server)))?;
+                let user = identity.impu.user.clone().unwrap_or_default();
+                let contact = mcptt::contact_features(endpoint.contact(&user, server));
+                Ok(Link {
+                    identity,
+                    endpoint: endpoint.clone(),
+                    server,
+                    contact,
+                    attached: Attached::Registered(Association::new(&mut mc_runtime::rng())),
+                })
+            }
+            Sip::Shared {
+                interconnection,
+                inbox,
+            } => {
+                let place = interconnection.join(&mcptt_id, inbox.clone());
+                let identity = Identity {
+                    role: Role::ParticipatingFunction,
+                    impu: interconnection.psi().clone(),
+                    mcptt_id,
+                    client_id,
+                    function: interconnection.controlling().clone(),
+                    gms,
+                };
+                Ok(Link {
+                    identity,
+                    endpoint: interconnection.endpoint().clone(),
+                    server: interconnection.server(),
+                    contact: place.contact(),
+                    attached: Attached::Interconnected(place),
+                })
+            }
+        }
     }
 
     fn documents(&self) -> GroupDocuments {
@@ -272,6 +328,26 @@ impl Client {
             events,
         }
     }
+}
+
+/// Binds the endpoint of a client that registers.
+async fn own_endpoint(
+    config: &ClientConfig,
+    tracer: &Tracer,
+) -> Result<(Sip, mpsc::Receiver<Incoming>), ClientError> {
+    let link = config.sip.clone().ok_or_else(|| {
+        ClientError::Configuration("a client that registers needs `sip`".to_owned())
+    })?;
+    // The endpoint outlives the stop long enough to deregister.
+    let (endpoint, incoming) = SipEndpoint::bind(
+        &link.endpoint,
+        TransactionConfig::default(),
+        TracedSip::shared(tracer.clone(), &config.node),
+        &CancellationToken::new(),
+    )
+    .await?;
+    let link = Box::new(link);
+    Ok((Sip::Own { endpoint, link }, incoming))
 }
 
 /// A failure on this side.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use mc_ids::{ClientId, GroupId};
 use mc_runtime::http;
 use mc_runtime::sip::SipConfig;
-use mc_sip::Uri;
+use mc_sip::{Uri, name};
 use serde::Deserialize;
 
 use crate::keys::KmsConfig;
@@ -27,8 +27,9 @@ pub struct ClientConfig {
     /// How HTTPS servers are called.
     #[serde(default)]
     pub http: http::ClientConfig,
-    /// The SIP side.
-    pub sip: SipLink,
+    /// How the SIP core is reached. Only a client that registers needs it (default none).
+    #[serde(default)]
+    pub sip: Option<SipLink>,
     /// Identities of the servers of the domain.
     #[serde(default)]
     pub servers: ServerIdentities,
@@ -141,12 +142,34 @@ pub struct GmsConfig {
     pub xcap_root: String,
 }
 
+/// The role requests are made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// An MCPTT client, towards its participating function.
+    Client,
+    /// The participating function of a client, towards a controlling one.
+    ParticipatingFunction,
+}
+
+impl Role {
+    /// The header field that names the service: a client prefers, a function asserts (RFC 6050).
+    pub(crate) const fn service_field(self) -> &'static str {
+        match self {
+            Self::Client => name::P_PREFERRED_SERVICE,
+            Self::ParticipatingFunction => name::P_ASSERTED_SERVICE,
+        }
+    }
+}
+
 /// The identities a request is made with.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
+    pub(crate) role: Role,
+    /// Who sends: the public user identity of a client, or the function's service identity.
     pub(crate) impu: Uri,
     pub(crate) mcptt_id: mc_ids::McServiceId,
     pub(crate) client_id: ClientId,
-    pub(crate) participating: Uri,
+    /// The function that requests go to.
+    pub(crate) function: Uri,
     pub(crate) gms: Uri,
 }

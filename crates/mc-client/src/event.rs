@@ -72,6 +72,11 @@ pub enum ClientEvent {
         /// Granted lifetime.
         expires: Duration,
     },
+    /// Reachable over an interconnection, as the other system's server answers (TS 24.379 6.8).
+    Interconnected {
+        /// The identity the token names.
+        mcptt_id: McServiceId,
+    },
     /// A group document arrived or changed.
     GroupKnown {
         /// The group.

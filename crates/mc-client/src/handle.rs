@@ -13,6 +13,7 @@ use mc_sip::mcptt::Commencement;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::attachment::Attachment;
 use crate::call::{CallCommand, EventSink};
 use crate::call_id::CallId;
 use crate::client::Client;
@@ -152,11 +153,26 @@ impl McClient {
         clock: SharedClock,
         tracer: Tracer,
     ) -> Result<(Self, mpsc::Receiver<ClientEvent>), ClientError> {
+        Self::start_at(Attachment::Registered, config, clock, tracer).await
+    }
+
+    /// As [`Self::start`], for a client that is attached in this way.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; servers that are not there yet are no error.
+    pub async fn start_at(
+        attachment: Attachment,
+        config: ClientConfig,
+        clock: SharedClock,
+        tracer: Tracer,
+    ) -> Result<(Self, mpsc::Receiver<ClientEvent>), ClientError> {
         let (events, receiver) = mpsc::channel(EVENTS);
         let (commands, queue) = mpsc::channel(64);
         let (stop, calls) = (CancellationToken::new(), CallTable::default());
         let sink = EventSink(events);
-        let client = Client::open(config, clock, tracer, sink, calls.clone(), stop.clone()).await?;
+        let (calls_of, stopped) = (calls.clone(), stop.clone());
+        let opened = Client::open(attachment, config, clock, tracer, sink, calls_of, stopped);
+        let client = opened.await?;
         let task = Some(tokio::spawn(client.run(queue)));
         Ok((
             Self {

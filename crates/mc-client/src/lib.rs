@@ -2,10 +2,12 @@
 //!
 //! [`McClient::start`] runs the whole client as a task: it logs in, gets keys, registers with its
 //! CSK, fetches group documents, receives GMKs, affiliates, and stays; calls are made by methods and
-//! everything that happens comes out as [`ClientEvent`]s. The parts are usable on their own:
+//! everything that happens comes out as [`ClientEvent`]s. [`McClient::start_at`] does the same for a
+//! client of another MC system, which is attached by an [`Interconnection`] under its SPK. The parts are usable on their own:
 //! [`login`] and [`keys`] by servers that are clients of `IdM` and KMS too.
 
 mod association;
+mod attachment;
 mod call;
 mod call_id;
 mod client;
@@ -14,16 +16,21 @@ mod event;
 mod group_documents;
 mod group_keys;
 mod handle;
+mod interconnection;
 pub mod keys;
 pub mod login;
 mod private_call_key;
 mod requests;
+mod spk;
 mod state_dir;
 
 pub use association::Association;
+pub use attachment::Attachment;
 pub use call_id::CallId;
 pub use config::{ClientConfig, GmsConfig, ServerIdentities, SipLink};
 pub use event::{ClientEvent, SpeechFrame, Step, StepFailure};
 pub use group_keys::{GroupKey, GroupKeys, KeyRefused};
 pub use handle::{Callee, ClientError, McClient, PrivateCall, Rejection};
+pub use interconnection::{Interconnection, InterconnectionConfig};
 pub use mc_sip::mcptt::Commencement;
+pub use spk::{SpkAssociation, SpkConfig, SpkError, SsrcShare, XmlKeyId};

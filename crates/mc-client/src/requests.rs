@@ -20,7 +20,8 @@ use mc_xml::resource_lists::ResourceLists;
 use mc_xml::security::XmlProtection;
 use rand_core::CryptoRng;
 
-use crate::config::Identity;
+use crate::config::{Identity, Role};
+use crate::spk::SpkAssociation;
 
 /// Makes requests of one identity.
 pub(crate) struct Requests<'a, R: CryptoRng> {
@@ -29,6 +30,8 @@ pub(crate) struct Requests<'a, R: CryptoRng> {
     pub(crate) contact: &'a NameAddr,
     /// Keys for mcptt-info; without, values go in clear.
     pub(crate) xml: Option<&'a XmlProtection>,
+    /// The SPK, where URIs in attributes are encrypted too and bodies signed.
+    pub(crate) spk: Option<&'a SpkAssociation>,
     pub(crate) rng: &'a mut R,
 }
 
@@ -36,22 +39,30 @@ impl<R: CryptoRng> Requests<'_, R> {
     fn outside_dialog(&mut self, method: Method, uri: &Uri, to: &Uri) -> Request {
         let from = NameAddr::new(self.identity.impu.clone()).with_tag(&token::tag(self.rng));
         let call_id = token::call_id(self.rng);
-        Request::new(
-            method,
-            uri.clone(),
-            &from,
-            &NameAddr::new(to.clone()),
-            &call_id,
-            1,
-        )
+        let to = NameAddr::new(to.clone());
+        let mut request = Request::new(method, uri.clone(), &from, &to, &call_id, 1);
+        //= TS 24.379 6.3.2.1.3
+        if self.identity.role == Role::ParticipatingFunction {
+            let own = NameAddr::new(self.identity.impu.clone()).to_string();
+            request.headers.push(name::P_ASSERTED_IDENTITY, own);
+        }
+        request
     }
 
-    fn with_parts(&mut self, request: Request, parts: &Multipart) -> Request {
+    fn with_parts(&mut self, request: Request, parts: Multipart) -> Request {
+        let parts = match self.spk {
+            Some(spk) => spk.sign(parts, self.rng),
+            None => parts,
+        };
         let (content_type, body) = parts.write(&token::boundary(self.rng));
         request.with_body(&content_type, body)
     }
 
     fn info(&mut self, mut info: McpttInfo) -> BodyPart {
+        // Between functions, only the body tells whose request it is.
+        if self.identity.role == Role::ParticipatingFunction {
+            info.calling_user_id = Some(Content::uri_value(self.identity.mcptt_id.as_str()));
+        }
         if let Some(keys) = self.xml {
             info.encrypt(keys, self.rng);
         }
@@ -77,7 +88,7 @@ impl<R: CryptoRng> Requests<'_, R> {
             .with(BodyPart::new(media::MIKEY, csk_message))
             .with(BodyPart::new(media::MCPTT_INFO, info.to_xml()));
         let request = self.bare_register(expires_s);
-        self.with_parts(request, &parts)
+        self.with_parts(request, parts)
     }
 
     /// REGISTER without body: a refresh, or with 0 the end of the registration.
@@ -115,7 +126,7 @@ impl<R: CryptoRng> Requests<'_, R> {
 
     /// Affiliation: the whole set of wanted groups.
     //= TS 24.379 9.2.1.2
-    pub(crate) fn publish_affiliation(&mut self, groups: &[GroupId]) -> Request {
+    pub(crate) fn publish_affiliation(&mut self, groups: &[GroupId], expires_s: u32) -> Request {
         let wanted = |group: &GroupId| Affiliation {
             group: Some(group.as_str().to_owned()),
             ..Affiliation::default()
@@ -130,14 +141,49 @@ impl<R: CryptoRng> Requests<'_, R> {
             p_id: Some(token::hex(self.rng, 4)),
             p_id_fa: None,
         };
-        self.publish_presence(&presence, EXPIRES_FOREVER)
+        self.publish_presence(&presence, expires_s)
+    }
+
+    /// Affiliation of this user to one group, from its participating function to the controlling
+    /// function of the group.
+    //= TS 24.379 9.2.2.2.6
+    pub(crate) fn publish_member(&mut self, group: &GroupId, expires_s: u32) -> Request {
+        let client = Affiliation {
+            client: Some(self.identity.client_id.as_str().to_owned()),
+            ..Affiliation::default()
+        };
+        let presence = AffiliationPresence {
+            entity: self.attribute(group.as_str()),
+            tuples: vec![Tuple {
+                id: self.attribute(self.identity.mcptt_id.as_str()),
+                affiliations: vec![client],
+                functional_aliases: Vec::new(),
+            }],
+            p_id: Some(token::hex(self.rng, 4)),
+            p_id_fa: None,
+        };
+        let info = McpttInfo {
+            request_uri: Some(Content::uri_value(group.as_str())),
+            ..McpttInfo::default()
+        };
+        let part = BodyPart::new(media::PIDF, presence.to_xml());
+        self.publish("presence", expires_s, info, part)
+    }
+
+    /// A URI in an XML attribute: between functions encrypted like the elements.
+    //= TS 33.180 9.3.4.3
+    fn attribute(&mut self, uri: &str) -> String {
+        match self.spk {
+            Some(spk) => spk.seal_uri(uri, self.rng),
+            None => uri.to_owned(),
+        }
     }
 
     /// Functional aliases: the whole set of wanted ones; with `expires_s` 0 these are given up.
     //= TS 24.379 9A.2.1.2
     pub(crate) fn publish_aliases(&mut self, aliases: &[String], expires_s: u32) -> Request {
         let presence = AffiliationPresence {
-            entity: self.identity.mcptt_id.as_str().to_owned(),
+            entity: self.attribute(self.identity.mcptt_id.as_str()),
             tuples: vec![Tuple {
                 id: self.identity.client_id.as_str().to_owned(),
                 affiliations: Vec::new(),
@@ -150,7 +196,10 @@ impl<R: CryptoRng> Requests<'_, R> {
     }
 
     fn publish_presence(&mut self, presence: &AffiliationPresence, expires_s: u32) -> Request {
-        let info = self.about_self();
+        let mut info = self.about_self();
+        if self.identity.role == Role::ParticipatingFunction {
+            info.client_id = Some(Content::string_value(self.identity.client_id.as_str()));
+        }
         let part = BodyPart::new(media::PIDF, presence.to_xml());
         self.publish("presence", expires_s, info, part)
     }
@@ -163,17 +212,18 @@ impl<R: CryptoRng> Requests<'_, R> {
     }
 
     fn publish(&mut self, event: &str, expires_s: u32, info: McpttInfo, part: BodyPart) -> Request {
-        let (participating, impu) = (
-            self.identity.participating.clone(),
-            self.identity.impu.clone(),
-        );
+        let function = self.identity.function.clone();
+        let to = match self.identity.role {
+            Role::Client => self.identity.impu.clone(),
+            Role::ParticipatingFunction => function.clone(),
+        };
         let request = self
-            .outside_dialog(Method::Publish, &participating, &impu)
-            .with("P-Preferred-Service", ICSI)
+            .outside_dialog(Method::Publish, &function, &to)
+            .with(self.identity.role.service_field(), ICSI)
             .with("Event", event)
             .with(name::EXPIRES, expires_s.to_string());
         let parts = Multipart::default().with(self.info(info)).with(part);
-        self.with_parts(request, &parts)
+        self.with_parts(request, parts)
     }
 
     /// Subscription to changes of group documents; it also makes the GMS send GMKs.
@@ -186,12 +236,15 @@ impl<R: CryptoRng> Requests<'_, R> {
         let lists = ResourceLists {
             uris: documents.to_vec(),
         };
-        let parts = Multipart::default()
-            .with(BodyPart::new(media::MCPTT_INFO, info.to_xml()))
-            .with(
-                BodyPart::new(media::RESOURCE_LISTS, lists.to_xml())
-                    .with(name::CONTENT_DISPOSITION, "recipient-list"),
-            );
+        // The GMS does not have this client's CSK; between functions, the last one opens the SPK.
+        let info = match self.identity.role {
+            Role::Client => BodyPart::new(media::MCPTT_INFO, info.to_xml()),
+            Role::ParticipatingFunction => self.info(info),
+        };
+        let parts = Multipart::default().with(info).with(
+            BodyPart::new(media::RESOURCE_LISTS, lists.to_xml())
+                .with(name::CONTENT_DISPOSITION, "recipient-list"),
+        );
         let gms = self.identity.gms.clone();
         let request = self
             .outside_dialog(Method::Subscribe, &gms, &gms)
@@ -199,8 +252,8 @@ impl<R: CryptoRng> Requests<'_, R> {
             .with("Event", "xcap-diff")
             .with(name::ACCEPT, media::XCAP_DIFF)
             .with(name::EXPIRES, EXPIRES_FOREVER.to_string())
-            .with("P-Preferred-Service", ICSI);
-        self.with_parts(request, &parts)
+            .with(self.identity.role.service_field(), ICSI);
+        self.with_parts(request, parts)
     }
 
     /// INVITE of a prearranged group call, perhaps under a functional alias.
@@ -224,7 +277,7 @@ impl<R: CryptoRng> Requests<'_, R> {
             .with(offer_part(offer))
             .with(self.info(info));
         let request = self.bare_invite();
-        self.with_parts(request, &parts)
+        self.with_parts(request, parts)
     }
 
     /// INVITE of a private call. `entry` is the called user or functional alias.
@@ -252,7 +305,7 @@ impl<R: CryptoRng> Requests<'_, R> {
             }
         }
         let lists = ResourceLists {
-            uris: vec![entry.to_owned()],
+            uris: vec![self.attribute(entry)],
         };
         let parts = Multipart::default()
             .with(offer_part(offer))
@@ -263,16 +316,21 @@ impl<R: CryptoRng> Requests<'_, R> {
             );
         let (field, value) = commencement.header();
         let request = self.bare_invite().with(field, value);
-        self.with_parts(request, &parts)
+        self.with_parts(request, parts)
     }
 
     fn bare_invite(&mut self) -> Request {
-        let participating = self.identity.participating.clone();
+        let function = self.identity.function.clone();
+        let role = self.identity.role;
         let mut request = self
-            .outside_dialog(Method::Invite, &participating, &participating)
+            .outside_dialog(Method::Invite, &function, &function)
             .with(name::CONTACT, self.contact.to_string())
-            .with("P-Preferred-Service", ICSI)
+            .with(role.service_field(), ICSI)
             .with(name::ALLOW, Method::allow());
+        if role == Role::ParticipatingFunction {
+            let supported = "timer, tdialog, norefersub, explicitsub, nosub";
+            request.headers.push(name::SUPPORTED, supported);
+        }
         mcptt::push_accept_contact(&mut request.headers);
         SessionTimer::offer(&mut request.headers, SessionTimerPolicy::default());
         request

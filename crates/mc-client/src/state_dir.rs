@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use mc_ids::ClientId;
-use mc_media::{LedgerError, Mki, SsrcLease, SsrcLedger};
+use mc_media::{LedgerError, Mki, SsrcHalf, SsrcLease, SsrcLedger};
 
 const LEDGER: &str = "ssrc-ledger";
 const CLIENT_ID: &str = "client-id";
@@ -90,6 +90,19 @@ impl StateDir {
             .lease(mki, taken, &mut mc_runtime::rng(), |text| {
                 write_durably(&path, text)
             })
+    }
+
+    /// As [`Self::lease`], with an SSRC of this end's half.
+    pub(crate) fn lease_of(
+        &mut self,
+        half: SsrcHalf,
+        mki: Mki,
+        taken: &[u32],
+    ) -> Result<SsrcLease, LedgerError<StateError>> {
+        let path = self.dir.join(LEDGER);
+        let rng = &mut mc_runtime::rng();
+        self.ledger
+            .lease_of(half, mki, taken, rng, |text| write_durably(&path, text))
     }
 }
 

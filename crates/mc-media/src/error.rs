@@ -22,6 +22,9 @@ pub enum OpenError {
         /// SRTP index (ROC and sequence number) or SRTCP index.
         index: u64,
     },
+    /// The source is one of ours, or of another leg under the same key.
+    #[error("SSRC {0:08x} belongs to another sender")]
+    PeerForeignSource(u32),
     /// An SRTCP packet without the encryption flag; this profile always encrypts.
     #[error("SRTCP packet is not encrypted")]
     PeerNotEncrypted,

@@ -45,6 +45,26 @@ impl SsrcLease {
     }
 }
 
+/// Which SSRCs one end of a key takes, when both ends send under it for longer than either one
+/// remembers the other's: with a half each, they can never take the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SsrcHalf {
+    /// Those below 2^31.
+    #[default]
+    Lower,
+    /// The others.
+    Upper,
+}
+
+impl SsrcHalf {
+    const fn has(self, ssrc: u32) -> bool {
+        match self {
+            Self::Lower => ssrc >> 31 == 0,
+            Self::Upper => ssrc >> 31 == 1,
+        }
+    }
+}
+
 /// The SSRCs used so far, one ledger per identity and state directory.
 ///
 /// The stored form is text, one line `MKI SSRC` in hexadecimal per lease.
@@ -87,6 +107,32 @@ impl SsrcLedger {
         rng: &mut impl CryptoRng,
         store: impl FnOnce(&str) -> Result<(), E>,
     ) -> Result<SsrcLease, LedgerError<E>> {
+        self.lease_where(mki, |ssrc| !taken.contains(&ssrc), rng, store)
+    }
+
+    /// As [`Self::lease`], from one half of all SSRCs.
+    ///
+    /// # Errors
+    /// As [`Self::lease`].
+    pub fn lease_of<E>(
+        &mut self,
+        half: SsrcHalf,
+        mki: Mki,
+        taken: &[u32],
+        rng: &mut impl CryptoRng,
+        store: impl FnOnce(&str) -> Result<(), E>,
+    ) -> Result<SsrcLease, LedgerError<E>> {
+        let free = |ssrc| half.has(ssrc) && !taken.contains(&ssrc);
+        self.lease_where(mki, free, rng, store)
+    }
+
+    fn lease_where<E>(
+        &mut self,
+        mki: Mki,
+        acceptable: impl Fn(u32) -> bool,
+        rng: &mut impl CryptoRng,
+        store: impl FnOnce(&str) -> Result<(), E>,
+    ) -> Result<SsrcLease, LedgerError<E>> {
         let used = self.used.get(&mki);
         if used.is_some_and(|used| used.len() >= MAX_SSRCS_PER_KEY) {
             return Err(LedgerError::LocalFull);
@@ -94,7 +140,7 @@ impl SsrcLedger {
         let ssrc = loop {
             let candidate = rng.next_u32();
             let free = !used.is_some_and(|used| used.contains(&candidate));
-            if candidate != 0 && free && !taken.contains(&candidate) {
+            if candidate != 0 && free && acceptable(candidate) {
                 break candidate;
             }
         };
@@ -162,7 +208,7 @@ mod tests {
 
     use rand_core::{TryCryptoRng, TryRng};
 
-    use super::{LedgerError, Mki, SsrcLedger};
+    use super::{LedgerError, Mki, SsrcHalf, SsrcLedger};
 
     /// Repeats a short list of numbers, to provoke collisions.
     struct Script(Vec<u32>);
@@ -218,6 +264,20 @@ mod tests {
             keep(&mut disk, t)
         });
         assert_eq!(other.unwrap().ssrc(), 7, "another key, another nonce space");
+    }
+
+    #[test]
+    fn two_ends_with_a_half_each_never_take_the_same() {
+        let mut ledger = SsrcLedger::default();
+        let mut lease = |half, numbers: Vec<u32>| {
+            let rng = &mut Script(numbers);
+            let lease = ledger.lease_of(half, Mki::Key(1), &[], rng, |_| Ok::<(), ()>(()));
+            lease.unwrap().ssrc()
+        };
+        let numbers = vec![0x8000_0000, 0x7fff_ffff, 0];
+        assert_eq!(lease(SsrcHalf::Lower, numbers), 0x7fff_ffff);
+        let numbers = vec![1, 0x8000_0000, 0];
+        assert_eq!(lease(SsrcHalf::Upper, numbers), 0x8000_0000);
     }
 
     #[test]

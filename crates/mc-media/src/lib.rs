@@ -22,13 +22,15 @@ pub mod reproducible;
 pub mod rtcp;
 pub mod rtp;
 mod srtcp;
+mod srtcp_context;
 mod srtp;
 
 pub use error::{LedgerError, OpenError, SealError};
 pub use kdf::MasterKey;
-pub use ledger::{SsrcLease, SsrcLedger};
+pub use ledger::{SsrcHalf, SsrcLease, SsrcLedger};
 pub use mki::{Mki, MkiLength};
 pub use srtcp::{OpenedRtcp, SRTCP_OVERHEAD, SrtcpReceiver, SrtcpSender};
+pub use srtcp_context::{SrtcpContext, SrtcpLeg};
 pub use srtp::{
     Layout, MAX_STREAMS, OpenedRtp, Outline, RocTransport, SRTP_OVERHEAD, SrtpReceiver, SrtpSender,
 };

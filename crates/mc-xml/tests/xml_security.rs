@@ -121,6 +121,13 @@ fn a_sealed_mcptt_info_opens_only_under_its_key() {
     );
     let plain = info.clone();
     info.encrypt(&keys, &mut Counting(7));
+    assert!(plain.has_clear() && !info.has_clear());
+    let mut half = info.clone();
+    half.emergency_ind = Some(Content::boolean_value(true));
+    assert!(half.has_clear());
+    let mut half = info.clone();
+    half.set_ext_content("called-functional-alias-URI", &Content::uri_value("sip:a"));
+    assert!(half.has_clear());
     let wire = info.to_xml();
     for secret in ["token &", "fireground", "unit-1001", "urn:uuid"] {
         assert!(!wire.contains(secret), "{secret} is readable in {wire}");

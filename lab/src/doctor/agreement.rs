@@ -219,9 +219,19 @@ fn configurations(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Configurations, (String, String)> {
     let mut values = addresses.values();
-    for file in [
-        "ca", "cert", "key", "data", "secrets", "trust", "logs", "password",
-    ] {
+    const EMPTY: [&str; 10] = [
+        "ca",
+        "cert",
+        "key",
+        "data",
+        "secrets",
+        "trust",
+        "logs",
+        "password",
+        "spk-partner-key",
+        "spk-partner-rand",
+    ];
+    for file in EMPTY {
         values.insert(file.to_owned(), String::new());
     }
     values.insert("lab_keys".to_owned(), false.to_string());

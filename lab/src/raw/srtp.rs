@@ -203,7 +203,7 @@ fn open_error(error: OpenError) -> Error {
         OpenError::PeerMalformed => Kind::Malformed,
         OpenError::PeerUnknownKey(_) => Kind::KeyMissing,
         OpenError::PeerNotAuthentic(_) => Kind::Integrity,
-        OpenError::PeerReplayed { .. } => Kind::Replay,
+        OpenError::PeerReplayed { .. } | OpenError::PeerForeignSource(_) => Kind::Replay,
         OpenError::PeerNotEncrypted => Kind::Unsupported,
         OpenError::LocalStreamLimit => Kind::Range,
     };

@@ -57,7 +57,10 @@ fn a_gateway_that_is_many_has_a_client_for_each_user() {
     let first = McServiceId::new("sip:unit-2001@mc.example").unwrap();
     let client = &clients[&first];
     assert_eq!(client.login.username, "unit-2001");
-    assert_eq!(client.sip.impu, "sip:unit-2001@ims.mc.example");
+    assert_eq!(
+        client.sip.as_ref().unwrap().impu,
+        "sip:unit-2001@ims.mc.example"
+    );
     assert!(client.state_dir.ends_with("lab-2001"));
     assert!(client.functional_aliases.is_empty());
     let represented = config.user_map().represent(Some("2001")).unwrap();

@@ -11,7 +11,7 @@ use mc_xml::security::XmlProtection;
 
 use crate::config::Policy;
 use crate::info;
-use crate::media_plane::FloorKey;
+use crate::media_plane::ClientCsk;
 use crate::refusal::Refusal;
 
 /// A CSK as its I_MESSAGE delivered it: verified, fresh, meant for this server.
@@ -46,7 +46,7 @@ pub struct Authorised {
     /// MCPTT client ID.
     pub client_id: ClientId,
     /// Its CSK.
-    pub csk: Option<FloorKey>,
+    pub csk: Option<ClientCsk>,
     /// Keys for XML bodies.
     pub xml: Option<XmlProtection>,
 }
@@ -117,7 +117,7 @@ impl Authoriser {
             .and_then(Content::string)
             .ok_or_else(|| failed("no MCPTT client ID"))?;
         let client_id = ClientId::new(client_id).map_err(|error| failed(&error.to_string()))?;
-        let csk = delivered.map(|csk| FloorKey {
+        let csk = delivered.map(|csk| ClientCsk {
             id: csk.id,
             key: csk.key,
             rand: csk.rand,

@@ -13,6 +13,7 @@ use mc_runtime::service::ServiceConfig;
 use mc_runtime::sip::SipConfig;
 use serde::Deserialize;
 
+use crate::interconnection::PartnerConfig;
 use crate::media_plane::MediaConfig;
 use crate::users::Users;
 
@@ -50,6 +51,9 @@ pub struct Config {
     /// Requests to these identities go to these SIP URIs (`"sip:gms@mc.example" = "sip:127.0.0.1:5064;transport=tcp"`).
     #[serde(default)]
     pub routes: BTreeMap<String, String>,
+    /// MC systems this domain is interconnected with, one table `[[partners]]` each. Default none.
+    #[serde(default)]
+    pub partners: Vec<PartnerConfig>,
     /// What is asked of clients.
     #[serde(default)]
     pub policy: Policy,

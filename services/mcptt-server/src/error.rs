@@ -17,6 +17,14 @@ pub enum ServerError {
         /// Why.
         source: std::io::Error,
     },
+    /// A partner's entry in the configuration cannot be used.
+    #[error("partner {name}: {detail}")]
+    Partner {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// The SIP address cannot be bound.
     #[error("SIP address {address} cannot be bound: {source}")]
     Bind {

@@ -9,6 +9,7 @@ pub mod config;
 pub mod error;
 pub mod groups;
 pub mod info;
+pub mod interconnection;
 pub mod keys;
 pub mod media_plane;
 mod publish;

@@ -14,15 +14,17 @@ mod session;
 mod trace;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use floor_control::server::FunctionalAliases;
 use futures::future::BoxFuture;
-use mc_ids::{Csk, CskId, McServiceId};
+use mc_ids::{Csk, CskId, KeyId, McServiceId};
 
 pub use config::MediaConfig;
 pub use counters::MediaCounters;
 pub use distribution::MediaDistribution;
+pub use protection::FloorContext;
 
 /// Names a session (one call) in the media plane; chosen by call control.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,15 +47,41 @@ pub struct SessionFacts {
     pub talk_limit: Duration,
     /// Most queued floor requests; 0 = no queueing (`floor-control-queue/depth`).
     pub queue_depth: u16,
-    /// Whether floor control is protected with each participant's CSK.
+    /// Whether floor control is protected with each participant's CSK or SPK.
     pub protect_floor_control: bool,
     /// Whether a new request always takes the floor (`on-network-audio-cut-in`).
     pub audio_cut_in: bool,
 }
 
+/// What floor control of a leg is protected with.
+#[derive(Debug, Clone)]
+pub enum FloorKey {
+    /// The CSK of a client.
+    Csk(ClientCsk),
+    /// The SPK of the system that serves the user.
+    Spk(Arc<FloorContext>),
+}
+
+impl FloorKey {
+    /// CSK-ID or SPK-ID, the MKI of every packet.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        match self {
+            Self::Csk(key) => key.id.key_id(),
+            Self::Spk(context) => context.key_id(),
+        }
+    }
+}
+
+/// Keeps the SSRCs used under a key that outlives the process.
+pub trait SsrcStore: Send + Sync + 'static {
+    /// Keeps one for good; it is used only when this succeeds.
+    fn keep(&self, key_id: KeyId, ssrc: u32) -> BoxFuture<'_, Result<(), String>>;
+}
+
 /// A client's CSK with what the derivation of its SRTCP keys needs (TS 33.180 7.4, CS-ID 6).
 #[derive(Debug, Clone)]
-pub struct FloorKey {
+pub struct ClientCsk {
     /// CSK-ID, the MKI of every packet.
     pub id: CskId,
     /// The key.
@@ -85,7 +113,8 @@ pub struct LegFacts {
     pub calling_alias: Option<String>,
     /// Whether the leg has a floor control stream at all.
     pub floor_control: bool,
-    /// The CSK of the client; `None` only when floor control is not protected.
+    /// The CSK of the client or the SPK of its system; `None` only when floor control is not
+    /// protected.
     pub floor_key: Option<FloorKey>,
     /// Local address to open the sockets on.
     pub local: IpAddr,
@@ -163,7 +192,7 @@ pub trait MediaPlane: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<ImplicitRequest, MediaPlaneError>>;
 
     /// Replaces the floor key of a leg after the client uploaded a new CSK.
-    fn rekey_leg(&self, leg: LegId, key: FloorKey) -> BoxFuture<'_, Result<(), MediaPlaneError>>;
+    fn rekey_leg(&self, leg: LegId, key: ClientCsk) -> BoxFuture<'_, Result<(), MediaPlaneError>>;
 
     /// Closes a leg; the floor is taken from it if it has it. Unknown legs are ignored.
     fn close_leg(&self, leg: LegId) -> BoxFuture<'_, ()>;

@@ -14,6 +14,7 @@ use mc_xml::poc_settings::PocSettings;
 use crate::affiliation::ClientKey;
 use crate::call::session::SessionInput;
 use crate::info::{self, OpenedBody};
+use crate::interconnection::affiliation;
 use crate::refusal::Refusal;
 use crate::registration::Binding;
 use crate::server::Server;
@@ -64,6 +65,9 @@ async fn presence(server: &Server, request: &IncomingRequest) -> Result<(), Refu
         return Err(refusal.with(name::MIN_EXPIRES, EXPIRES_FOREVER.to_string()));
     }
     let opened = open(server, request, &sender)?;
+    if affiliation::is_about_a_group(&opened, &sender) {
+        return affiliation::publish(server, request, &sender, &opened, expires).await;
+    }
     own_id(&opened, &sender)?;
     let body = opened.parts.get(media::PIDF);
     let body = body.map(|part| AffiliationPresence::parse(&part.content));
@@ -71,7 +75,7 @@ async fn presence(server: &Server, request: &IncomingRequest) -> Result<(), Refu
         Some(Ok(presence)) if presence.is_about_aliases() => {
             aliases(server, request, &sender, &presence, expires == 0).await
         }
-        _ => affiliation(server, request, &sender, &opened, expires).await,
+        _ => own_affiliation(server, request, &sender, &opened, expires).await,
     }
 }
 
@@ -80,7 +84,11 @@ fn own_tuple<'a>(
     presence: &'a AffiliationPresence,
     sender: &Binding,
 ) -> Result<&'a Tuple, Refusal> {
-    if presence.entity != sender.mcptt_id.as_str() {
+    let entity = match &sender.partner {
+        Some(partner) => affiliation::attribute(partner, &presence.entity)?,
+        None => presence.entity.clone(),
+    };
+    if entity != sender.mcptt_id.as_str() {
         return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
     }
     let own = |tuple: &&Tuple| tuple.id == sender.client_id.as_str();
@@ -149,7 +157,7 @@ pub(crate) async fn forget_aliases(server: &Server, client: &ClientKey) {
 }
 
 /// The 200 to a publication.
-fn accepted(request: &IncomingRequest, expires: u32) -> Response {
+pub(crate) fn accepted(request: &IncomingRequest, expires: u32) -> Response {
     request
         .response(StatusCode::OK)
         .with(name::SIP_ETAG, token::hex(&mut mc_runtime::rng(), 8))
@@ -157,7 +165,7 @@ fn accepted(request: &IncomingRequest, expires: u32) -> Response {
 }
 
 //= TS 24.379 9.2.2.2.3
-async fn affiliation(
+async fn own_affiliation(
     server: &Server,
     request: &IncomingRequest,
     sender: &Binding,

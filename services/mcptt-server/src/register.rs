@@ -9,6 +9,7 @@ use mc_sip::{
 use mc_trace::{Event, names};
 
 use crate::info;
+use crate::media_plane::FloorKey;
 use crate::refusal::Refusal;
 use crate::registration::Binding;
 use crate::server::Server;
@@ -69,8 +70,8 @@ async fn register(server: &Server, request: &IncomingRequest) -> Result<(), Refu
         binding.mcptt_id.as_str()
     );
     let mut event = Event::local(&names::MCPTT_REGISTERED, summary);
-    if let Some(csk) = &binding.csk {
-        event = event.key(csk.id.key_id().0);
+    if let Some(key) = &binding.floor_key {
+        event = event.key(key.key_id().0);
     }
     let granted = asked
         .expires_s
@@ -110,7 +111,7 @@ async fn bound(
         own_flow(server, &asked.impu, flow)?;
         // A refresh keeps the authorisation of the same client (RFC 3261 10.2.4).
         let same = |known: &Binding| {
-            known.contact == contact.uri && (known.csk.is_some() || !policy.require_csk)
+            known.contact == contact.uri && (known.floor_key.is_some() || !policy.require_csk)
         };
         let known = known
             .filter(same)
@@ -138,10 +139,11 @@ async fn bound(
         flow,
         mcptt_id: authorised.mcptt_id,
         client_id: authorised.client_id,
-        csk: authorised.csk,
+        floor_key: authorised.csk.map(FloorKey::Csk),
         xml: authorised.xml,
         answer_mode,
         expires_unix_s,
+        partner: None,
     })
 }
 

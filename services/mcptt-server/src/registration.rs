@@ -1,35 +1,40 @@
 //! The registrar stand-in: which client of which MCPTT user is reached where, under which CSK.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mc_ids::{ClientId, McServiceId};
 use mc_sip::{Peer, Uri};
 use mc_xml::poc_settings::AnswerMode;
 use mc_xml::security::XmlProtection;
 
+use crate::interconnection::Partner;
 use crate::media_plane::FloorKey;
 
-/// One registered and authorised MCPTT client.
+/// One MCPTT client that is registered and authorised here, or served by an interconnected system.
 #[derive(Debug, Clone)]
 pub struct Binding {
-    /// Public user identity.
+    /// Public user identity; of a user of another system its MCPTT ID, as nothing else is known.
     pub impu: Uri,
-    /// Address of the client's Contact.
+    /// Address of the client's Contact, or the service identity of the other system's function.
     pub contact: Uri,
-    /// Flow the REGISTER came over; requests go back over it.
+    /// Flow the REGISTER came over, or that of the interconnection; requests go over it.
     pub flow: Peer,
     /// MCPTT ID from the access token.
     pub mcptt_id: McServiceId,
     /// MCPTT client ID.
     pub client_id: ClientId,
-    /// CSK, if the client uploaded one since the server started.
-    pub csk: Option<FloorKey>,
-    /// Keys for XML bodies, derived from the CSK.
+    /// What floor control is protected with: the CSK, if the client uploaded one since the server
+    /// started, or the SPK of its system.
+    pub floor_key: Option<FloorKey>,
+    /// Keys for XML bodies, derived from the CSK or the SPK.
     pub xml: Option<XmlProtection>,
     /// Published answer mode.
     pub answer_mode: Option<AnswerMode>,
     /// End of the registration, seconds since the Unix epoch.
     pub expires_unix_s: u64,
+    /// The interconnected system that serves the user; `None` for a client registered here.
+    pub partner: Option<Arc<Partner>>,
 }
 
 /// All bindings, by public user identity.

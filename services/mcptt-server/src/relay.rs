@@ -1,23 +1,32 @@
 //! The SIP core stand-in: requests for other servers and for registered users are passed on.
 //!
-//! Only two kinds of targets exist: static routes and registered clients, so the server is no open
-//! relay. Requests of clients get a P-Asserted-Identity; subscriptions are record-routed.
+//! Only three kinds of targets exist: static routes, registered clients and users of interconnected
+//! systems, so the server is no open relay. Requests of clients get a P-Asserted-Identity; subscriptions are record-routed.
 
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::{McWarning, Method, NameAddr, Peer, Request, StatusCode, Uri, name};
 
+use crate::interconnection::border::{self, Crossing};
 use crate::refusal::Refusal;
 use crate::server::Server;
 
 /// Passes on a request outside a dialog.
 pub(crate) async fn handle(server: &Server, request: IncomingRequest) {
     match target(server, &request) {
-        Ok((onward, to)) => forward(server, request, onward, to).await,
+        Ok(onward) => forward(server, request, onward).await,
         Err(refusal) => server.refuse(&request, &refusal),
     }
 }
 
-fn target(server: &Server, request: &IncomingRequest) -> Result<(Request, Peer), Refusal> {
+/// A request on its way to the next hop.
+struct Onward {
+    request: Request,
+    to: Peer,
+    crossing: Crossing,
+}
+
+fn target(server: &Server, request: &IncomingRequest) -> Result<Onward, Refusal> {
+    let mut crossing = Crossing::Not;
     let mut onward = request.request.clone();
     let target = onward.uri.clone();
     let from_server =
@@ -29,22 +38,38 @@ fn target(server: &Server, request: &IncomingRequest) -> Result<(Request, Peer),
             name::P_ASSERTED_IDENTITY,
             NameAddr::new(sender.impu).to_string(),
         );
+        if let Some(partner) = sender.partner {
+            border::enter(&mut onward, &partner)?;
+            crossing = Crossing::In;
+        }
     }
     onward.headers.remove(name::P_PREFERRED_IDENTITY);
-    if let Some(peer) = server.route(&target) {
-        return Ok((onward, peer));
+    if let Some(to) = server.route(&target) {
+        return Ok(Onward {
+            request: onward,
+            to,
+            crossing,
+        });
     }
-    let binding = server
-        .registrations()
-        .by_impu(&target, server.now())
-        .cloned();
-    match binding {
-        Some(binding) => {
-            onward.uri = binding.contact;
-            Ok((onward, binding.flow))
+    let unknown = || Refusal::not_found(McWarning::UserUnknown);
+    // A partner's users reach servers of this domain only, and only servers reach them.
+    let binding = match crossing {
+        Crossing::Not => server.by_impu(&target).ok_or_else(unknown)?,
+        Crossing::In | Crossing::Out => return Err(unknown()),
+    };
+    match binding.partner {
+        None => onward.uri = binding.contact,
+        Some(partner) if from_server => {
+            border::leave(server, &mut onward, &partner)?;
+            crossing = Crossing::Out;
         }
-        None => Err(Refusal::not_found(McWarning::UserUnknown)),
+        Some(_) => return Err(unknown()),
     }
+    Ok(Onward {
+        request: onward,
+        to: binding.flow,
+        crossing,
+    })
 }
 
 /// A server of this domain that dials in from another port than the one it listens on: its identity
@@ -61,18 +86,40 @@ fn is_server_identity(server: &Server, request: &Request, from: Peer) -> bool {
 pub(crate) async fn in_dialog(server: &Server, request: IncomingRequest) {
     let mut onward = request.request.clone();
     strip_own_route(server, &mut onward, request.from);
+    match in_dialog_target(server, request.from, onward).await {
+        Some(onward) => forward(server, request, onward).await,
+        None => server.refuse(&request, &Refusal::status(StatusCode::CALL_DOES_NOT_EXIST)),
+    }
+}
+
+async fn in_dialog_target(server: &Server, from: Peer, mut onward: Request) -> Option<Onward> {
+    let mut crossing = Crossing::Not;
+    if let Some(inner) = server.hidden.inner(&onward.uri) {
+        let partner = server.partners.sending_from(from.address.ip())?;
+        onward.uri = inner;
+        border::enter(&mut onward, &partner).ok()?;
+        crossing = Crossing::In;
+    }
     let contact = server
         .registrations()
         .by_contact(&onward.uri, server.now())
         .cloned();
     let to = match contact {
-        Some(binding) => Some(binding.flow),
-        None => route_to(server, &onward.uri).await,
+        Some(binding) => binding.flow,
+        None => route_to(server, &onward.uri).await?,
     };
-    match to {
-        Some(to) => forward(server, request, onward, to).await,
-        None => server.refuse(&request, &Refusal::status(StatusCode::CALL_DOES_NOT_EXIST)),
+    if let Some(partner) = server.partners.listening_at(to) {
+        if !server.is_route_host(from.address.ip()) {
+            return None;
+        }
+        border::leave(server, &mut onward, &partner).ok()?;
+        crossing = Crossing::Out;
     }
+    Some(Onward {
+        request: onward,
+        to,
+        crossing,
+    })
 }
 
 async fn route_to(server: &Server, target: &Uri) -> Option<Peer> {
@@ -80,7 +127,8 @@ async fn route_to(server: &Server, target: &Uri) -> Option<Peer> {
         return Some(peer);
     }
     let peer = mc_runtime::sip::SipEndpoint::resolve(target).await.ok()?;
-    server.is_route_target(peer).then_some(peer)
+    let known = server.is_route_target(peer) || server.partners.listening_at(peer).is_some();
+    known.then_some(peer)
 }
 
 fn strip_own_route(server: &Server, request: &mut Request, from: Peer) {
@@ -98,7 +146,12 @@ fn strip_own_route(server: &Server, request: &mut Request, from: Peer) {
 }
 
 //= RFC 3261 16.6
-async fn forward(server: &Server, request: IncomingRequest, mut onward: Request, to: Peer) {
+async fn forward(server: &Server, request: IncomingRequest, onward: Onward) {
+    let Onward {
+        request: mut onward,
+        to,
+        crossing,
+    } = onward;
     let hops = onward.headers.max_forwards().unwrap_or(70);
     if hops <= 1 {
         server.refuse(&request, &Refusal::status(StatusCode::TOO_MANY_HOPS));
@@ -121,8 +174,8 @@ async fn forward(server: &Server, request: IncomingRequest, mut onward: Request,
     loop {
         match responses.next().await {
             Some(Ok(response)) if response.status == StatusCode::TRYING => {}
-            Some(Ok(mut response)) => {
-                response.headers.pop_via();
+            Some(Ok(response)) => {
+                let response = border::answer(server, &request, response, crossing);
                 let is_final = response.status.is_final();
                 request.respond(response);
                 if is_final {

@@ -18,7 +18,8 @@ pub fn status(server: Arc<OnceLock<Arc<Server>>>) -> Router {
 async fn show(State(server): State<Arc<OnceLock<Arc<Server>>>>) -> Json<Value> {
     let Some(server) = server.get() else {
         return Json(json!({
-            "registrations": [], "affiliations": [], "functional_aliases": [], "calls": []
+            "registrations": [], "affiliations": [], "functional_aliases": [], "calls": [],
+            "partners": []
         }));
     };
     let registrations: Vec<Value> = server
@@ -31,7 +32,7 @@ async fn show(State(server): State<Arc<OnceLock<Arc<Server>>>>) -> Json<Value> {
                 "client_id": binding.client_id.as_str(),
                 "contact": binding.contact.to_string(),
                 "flow": binding.flow.to_string(),
-                "csk_id": binding.csk.as_ref().map(|csk| csk.id.to_string()),
+                "csk_id": binding.floor_key.as_ref().map(|key| key.key_id().to_string()),
                 "expires_unix_s": binding.expires_unix_s,
             })
         })
@@ -66,6 +67,18 @@ async fn show(State(server): State<Arc<OnceLock<Arc<Server>>>>) -> Json<Value> {
             }
         })
         .collect();
+    let partners: Vec<Value> = server
+        .partners
+        .iter()
+        .map(|partner| {
+            json!({
+                "name": partner.name(), "psi": partner.psi().to_string(),
+                "address": partner.peer().to_string(),
+                "spk_id": partner.association().id().to_string(),
+                "counters": partner.counters(),
+            })
+        })
+        .collect();
     let aliases: Vec<Value> = server
         .aliases()
         .iter()
@@ -73,6 +86,6 @@ async fn show(State(server): State<Arc<OnceLock<Arc<Server>>>>) -> Json<Value> {
         .collect();
     Json(json!({
         "registrations": registrations, "affiliations": affiliations,
-        "functional_aliases": aliases, "calls": calls
+        "functional_aliases": aliases, "calls": calls, "partners": partners
     }))
 }

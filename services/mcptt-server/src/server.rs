@@ -1,5 +1,6 @@
 //! The server: its state, and which procedure a SIP event belongs to.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,12 +19,14 @@ use crate::call::session::SessionInput;
 pub(crate) use crate::calls::Calls;
 use crate::config::Config;
 use crate::groups::GroupSource;
+use crate::interconnection::Partners;
+use crate::interconnection::border::Hidden;
 use crate::media_plane::{MediaEvent, MediaPlane};
 use crate::refusal::Refusal;
 use crate::registration::{Binding, Registrations};
 use crate::store::Store;
 use crate::subscription::Subscriptions;
-use crate::{call, publish, register, relay, subscribe};
+use crate::{call, interconnection, publish, register, relay, subscribe};
 
 /// What the server is built from.
 #[expect(
@@ -57,6 +60,8 @@ pub struct Server {
     pub(crate) participating: Uri,
     pub(crate) controlling: Uri,
     routes: Vec<(Uri, Peer)>,
+    pub(crate) partners: Partners,
+    pub(crate) hidden: Hidden,
     registrations: Mutex<Registrations>,
     affiliations: Mutex<Affiliations>,
     aliases: Mutex<FunctionalAliases>,
@@ -94,6 +99,8 @@ impl Server {
             })?;
             routes.push((uri(identity)?, peer));
         }
+        let partners = &parts.config.partners;
+        let partners = Partners::open(partners, &parts.store, &parts.tracer).await?;
         let mut registrations = Registrations::default();
         for binding in parts.store.registrations(parts.clock.unix_s()).await? {
             registrations.bind(binding);
@@ -111,6 +118,8 @@ impl Server {
             participating: uri(&parts.config.identities.participating)?,
             controlling: uri(&parts.config.identities.controlling)?,
             routes,
+            partners,
+            hidden: Hidden::default(),
             registrations: Mutex::new(registrations),
             affiliations: Mutex::new(affiliations),
             aliases: Mutex::new(aliases),
@@ -163,18 +172,27 @@ impl Server {
             .any(|(_, target)| target.address == peer.address)
     }
 
+    /// Whether a host is that of a static route.
+    pub(crate) fn is_route_host(&self, host: IpAddr) -> bool {
+        self.routes.iter().any(|(_, to)| to.address.ip() == host)
+    }
+
     /// Whether a Request-URI is one of this server's functions.
     pub(crate) fn is_own(&self, identity: &Uri) -> bool {
         identity.same_identity(&self.participating) || identity.same_identity(&self.controlling)
     }
 
-    /// The registered client a request comes from, by its asserted or preferred identity or From,
-    /// and by the way it came.
+    /// The client a request comes from: a partner's user by what the partner asserts, or a
+    /// registered one by its preferred identity or From and by the way it came.
     ///
     /// # Errors
-    /// 404 with Warning 141 when it is not registered.
+    /// 404 with Warning 141 when it is not registered; 403 with Warning 139, 140 or 179 for what a
+    /// partner may not send.
     //= TS 24.379 6.3.2.1.1
     pub(crate) fn sender(&self, request: &IncomingRequest) -> Result<Binding, Refusal> {
+        if let Some(sender) = interconnection::sender(self, request) {
+            return sender;
+        }
         let unknown = || Refusal::not_found(McWarning::UserUnknown);
         let headers = &request.request.headers;
         let preferred = headers
@@ -207,6 +225,12 @@ impl Server {
     pub(crate) fn is_flow_of(&self, binding: &Binding, from: Peer) -> bool {
         let by_server = self.is_route_target(binding.flow) && self.is_route_target(from);
         binding.flow == from || by_server
+    }
+
+    /// The client of a public user identity: registered here, or a partner's user.
+    pub(crate) fn by_impu(&self, impu: &Uri) -> Option<Binding> {
+        let registered = self.registrations().by_impu(impu, self.now()).cloned();
+        registered.or_else(|| interconnection::by_identity(self, impu))
     }
 
     /// Emits an event about a refusal and answers with it.
@@ -291,11 +315,7 @@ impl Server {
         match method {
             Method::Register => register::handle(&server, request).await,
             Method::Options if server.is_own(&request.request.uri) => {
-                request.respond(
-                    request
-                        .response(StatusCode::OK)
-                        .with(name::ALLOW, Method::allow()),
-                );
+                interconnection::options(&server, &request);
             }
             _ if in_dialog => server.on_in_dialog(request).await,
             Method::Invite => call::originating::handle(&server, request).await,

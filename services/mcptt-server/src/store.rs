@@ -5,13 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mc_ids::{ClientId, GroupId, McServiceId};
+use futures::future::BoxFuture;
+use mc_ids::{ClientId, GroupId, KeyId, McServiceId};
 use mc_runtime::db::{self, Migrations};
 use mc_sip::{Peer, Transport, Uri};
 use sqlx::{AnyPool, Row as _};
 
 use crate::affiliation::ClientKey;
 use crate::error::ServerError;
+use crate::media_plane::SsrcStore;
 use crate::registration::Binding;
 
 /// The server's tables.
@@ -83,6 +85,23 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.iter().filter_map(binding).collect())
+    }
+
+    /// The SSRCs used under an SPK, in the form of [`mc_media::SsrcLedger`].
+    ///
+    /// # Errors
+    /// The statement failed.
+    pub async fn spk_ssrcs(&self, id: KeyId) -> Result<String, ServerError> {
+        let rows = sqlx::query("SELECT ssrc FROM spk_ssrcs WHERE spk_id = $1")
+            .bind(id.to_string())
+            .fetch_all(&self.pool)
+            .await?;
+        let mut ledger = String::new();
+        for row in &rows {
+            let ssrc: String = row.try_get("ssrc")?;
+            ledger.push_str(&format!("{id} {ssrc}\n"));
+        }
+        Ok(ledger)
     }
 
     /// Replaces the affiliations of one client.
@@ -185,6 +204,20 @@ impl Store {
     }
 }
 
+impl SsrcStore for Store {
+    fn keep(&self, key_id: KeyId, ssrc: u32) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            sqlx::query("INSERT INTO spk_ssrcs (spk_id, ssrc) VALUES ($1, $2)")
+                .bind(key_id.to_string())
+                .bind(format!("{ssrc:08x}"))
+                .execute(&self.pool)
+                .await
+                .map_err(|error| error.to_string())?;
+            Ok(())
+        })
+    }
+}
+
 fn client(row: &sqlx::any::AnyRow) -> Option<ClientKey> {
     let text = |column: &str| row.try_get::<String, _>(column).ok();
     let user = McServiceId::new(text("mcptt_id")?).ok()?;
@@ -205,9 +238,10 @@ fn binding(row: &sqlx::any::AnyRow) -> Option<Binding> {
         flow: Peer { transport, address },
         mcptt_id: McServiceId::new(text("mcptt_id")?).ok()?,
         client_id: ClientId::new(text("client_id")?).ok()?,
-        csk: None,
+        floor_key: None,
         xml: None,
         answer_mode: None,
         expires_unix_s: u64::try_from(row.try_get::<i64, _>("expires_unix_s").ok()?).ok()?,
+        partner: None,
     })
 }

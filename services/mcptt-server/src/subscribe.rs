@@ -227,10 +227,7 @@ fn with_state(
     subscription: &Subscription,
     p_id: Option<&str>,
 ) -> Request {
-    let binding = server
-        .registrations()
-        .by_impu(&subscription.impu, server.now())
-        .cloned();
+    let binding = server.by_impu(&subscription.impu);
     match &subscription.topic {
         Topic::Affiliation(user) => {
             let aliases = |client: &_| server.aliases().of_client(client);

@@ -1,13 +1,12 @@
-//! Floor control messages in and out of SRTCP (TS 33.180 9.4, CS-ID 6).
+//! Floor control messages in and out of SRTCP (TS 33.180 9.4), under the CSK or an SPK.
 
 use std::net::SocketAddr;
-use std::sync::PoisonError;
 
 use floor_control::FloorPacket;
-use mc_media::{MasterKey, Mki, MkiLength, SRTCP_OVERHEAD, SrtcpReceiver, SrtcpSender};
+use mc_media::{SRTCP_OVERHEAD, SrtcpLeg};
 use mc_trace::{Direction, Endpoint, Event, names};
 
-use crate::Association;
+use crate::attachment::FloorKeys;
 use crate::call::Shared;
 
 /// The largest message that is sent, in octets.
@@ -16,38 +15,28 @@ const MAX_MESSAGE: usize = 1024;
 /// The protected floor control link of one call.
 pub(super) struct FloorLink {
     shared: Shared,
-    key: MasterKey,
-    mki: Mki,
-    sender: SrtcpSender,
-    receiver: SrtcpReceiver,
+    leg: SrtcpLeg,
     out: Box<[u8; MAX_MESSAGE + SRTCP_OVERHEAD]>,
 }
 
 impl FloorLink {
-    pub(super) fn new(shared: &Shared, association: &Association) -> Result<Self, String> {
-        let (key, mki) = (association.floor_key(), association.mki());
-        let mut state = shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let lease = state.lease(mki, &[]).map_err(|error| error.to_string())?;
-        drop(state);
+    pub(super) fn new(shared: &Shared, keys: &FloorKeys) -> Result<Self, String> {
         Ok(Self {
             shared: shared.clone(),
-            sender: SrtcpSender::new(&key, lease),
-            receiver: SrtcpReceiver::new(MkiLength::Four),
-            key,
-            mki,
+            leg: keys.leg()?,
             out: Box::new([0; MAX_MESSAGE + SRTCP_OVERHEAD]),
         })
     }
 
     /// SSRC of our messages.
     pub(super) fn ssrc(&self) -> u32 {
-        self.sender.ssrc()
+        self.leg.ssrc()
     }
 
     /// The protected packet of a message.
     pub(super) fn seal(&mut self, packet: &FloorPacket, to: SocketAddr) -> Option<&[u8]> {
         let plain = packet.to_bytes().ok()?;
-        let length = self.sender.seal(&plain, self.out.as_mut_slice()).ok()?;
+        let length = self.leg.seal(&plain, self.out.as_mut_slice()).ok()?;
         let sealed = self.out.get(..length)?;
         trace(&self.shared, Direction::Sent, to, packet, sealed, &plain);
         Some(sealed)
@@ -56,11 +45,7 @@ impl FloorLink {
     /// The messages of a received packet; what does not prove authentic is dropped.
     pub(super) fn open(&mut self, packet: &mut [u8], from: SocketAddr) -> Vec<FloorPacket> {
         let raw = packet.to_vec();
-        let (key, own) = (&self.key, self.mki);
-        let opened = self
-            .receiver
-            .open(packet, |mki| (mki == own).then(|| key.clone()));
-        let plain = match opened {
+        let plain = match self.leg.open(packet) {
             Ok(opened) => opened.packet,
             Err(error) => {
                 tracing::debug!(%error, "floor control packet dropped");

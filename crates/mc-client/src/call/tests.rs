@@ -11,6 +11,7 @@ use mikey::{DistributedKey, Opened, Party};
 use tempfile::TempDir;
 
 use super::*;
+use crate::Association;
 use crate::config::ServerIdentities;
 use crate::event::SpeechFrame;
 use crate::private_call_key::PrivateCallKey;
@@ -98,7 +99,8 @@ impl Member {
         };
         let sockets = Sockets::bind([127, 0, 0, 1].into()).await.unwrap();
         let (audio, floor) = sockets.addresses().unwrap();
-        let task = Call::new(shared, call.clone(), keys, sockets, &association).unwrap();
+        let floor_keys = FloorKeys::of_csk(&association, shared.state.clone());
+        let task = Call::new(shared, call.clone(), keys, sockets, &floor_keys).unwrap();
         let (commands, queue) = mpsc::channel(64);
         tokio::spawn(task.run(queue));
         let lease = StateDir::open(dirs[1].path())

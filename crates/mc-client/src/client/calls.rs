@@ -7,11 +7,11 @@ use std::time::Instant;
 use floor_control::participant::SetUp;
 use mc_ids::McServiceId;
 use mc_runtime::sip::IncomingRequest;
-use mc_sip::mcptt::{ICSI, media};
+use mc_sip::mcptt::{Commencement, ICSI, media};
 use mc_sip::sdp::McpttMedia;
 use mc_sip::{
-    Dialog, DialogId, McWarning, Method, SessionTimer, SessionTimerAction, SessionTimerPolicy,
-    StatusCode, Warning, name,
+    Dialog, DialogId, Headers, McWarning, Method, SessionTimer, SessionTimerAction,
+    SessionTimerPolicy, StatusCode, Warning, name,
 };
 use tokio::sync::mpsc;
 
@@ -23,7 +23,7 @@ use crate::handle::Rejection;
 use crate::requests::{CallKind, IncomingCall, Refused, answer_media, incoming_call};
 
 /// Host name in Warning header fields.
-pub(super) const AGENT: &str = "mc-client";
+pub(crate) const AGENT: &str = "mc-client";
 /// Commands a call may be behind: two seconds of speech.
 const QUEUE: usize = 128;
 
@@ -63,7 +63,7 @@ impl Established {
             call.clone(),
             keys,
             sockets,
-            &self.association,
+            &self.floor,
         )?;
         let (commands, queue) = mpsc::channel(QUEUE);
         self.table.insert(call.clone(), commands);
@@ -115,12 +115,21 @@ impl Established {
                     called_alias,
                     automatic,
                 } => {
+                    let automatic = automatic && self.answers_by_itself(&request.request.headers);
                     self.on_private_invite(request, incoming, called_alias, automatic)
                         .await;
                 }
             },
             Err(refused) => refuse_invite(&request, refused),
         }
+    }
+
+    /// Whether a call that asks for automatic commencement gets it. A participating function has
+    /// decided that for its client; behind an interconnection that function is this side.
+    //= TS 24.379 11.1.1.3.2
+    fn answers_by_itself(&self, headers: &Headers) -> bool {
+        let forced = Commencement::read(headers) == Some(Commencement::ForcedAutomatic);
+        self.link.attached.place().is_none() || forced || !self.config.manual_answer
     }
 
     /// Answers a group call automatically.
@@ -197,7 +206,7 @@ impl Established {
         let mut response = request
             .response(StatusCode::OK)
             .with(name::CONTACT, self.link.contact.to_string())
-            .with("P-Preferred-Service", ICSI)
+            .with(self.link.identity.role.service_field(), ICSI)
             .with(name::SUPPORTED, "timer")
             .with(name::ALLOW, Method::allow());
         let policy = SessionTimerPolicy::default();

@@ -1,4 +1,4 @@
-//! A client with keys and a CSK: registration, groups, and the loop that keeps both.
+//! A client with keys and an attachment: groups, calls, and the loop that keeps everything up.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,18 +8,17 @@ use mc_ids::{GroupId, McServiceId};
 use mc_runtime::CancellationToken;
 use mc_runtime::sip::Incoming;
 use mc_sip::{Dialog, DialogId, Request, Response, StatusCode};
-use mc_xml::poc_settings::AnswerMode;
 use mc_xml::security::XmlProtection;
 use mikey::ReplayCache;
 use tokio::sync::mpsc;
 
-use crate::Association;
+use crate::attachment::FloorKeys;
 use crate::call::Shared;
 use crate::call_id::CallId;
+use crate::client::Link;
 use crate::client::calls::Leg;
 use crate::client::offered::Offered;
 use crate::client::outgoing::{Outgoing, Progress};
-use crate::client::{Link, client_failure, mcptt_token};
 use crate::config::ClientConfig;
 use crate::event::{ClientEvent, Step, StepFailure};
 use crate::group_documents::GroupDocuments;
@@ -40,8 +39,9 @@ pub(crate) struct Established {
     pub(super) tokens: TokenSource,
     pub(super) kms: KmsClient,
     pub(super) ring: KeyRing,
-    pub(super) association: Association,
+    /// Keys for XML bodies between this side and the server.
     pub(super) xml: XmlProtection,
+    pub(super) floor: FloorKeys,
     pub(super) documents: GroupDocuments,
     pub(super) etags: BTreeMap<GroupId, Option<String>>,
     pub(super) protected: Vec<GroupId>,
@@ -71,22 +71,22 @@ impl Established {
         tokens: TokenSource,
         kms: KmsClient,
         ring: KeyRing,
-        association: Association,
         documents: GroupDocuments,
         table: CallTable,
         aliases: Arc<Mutex<Vec<String>>>,
         shared: impl FnOnce(McServiceId) -> Shared,
     ) -> Self {
         let (user, now) = (link.identity.mcptt_id.clone(), Instant::now());
+        let shared = shared(user.clone());
         Self {
-            xml: association.xml(&user),
-            shared: shared(user),
+            xml: link.attached.xml(&user),
+            floor: link.attached.floor(&shared.state),
+            shared,
             config,
             link,
             tokens,
             kms,
             ring,
-            association,
             documents,
             etags: BTreeMap::new(),
             protected: Vec::new(),
@@ -120,6 +120,12 @@ impl Established {
             identity: &self.link.identity,
             contact: &self.link.contact,
             xml: self.config.encrypt_info.then_some(&self.xml),
+            spk: self
+                .link
+                .attached
+                .place()
+                .filter(|_| self.config.encrypt_info)
+                .map(|place| place.interconnection().association()),
             rng: &mut mc_runtime::rng(),
         })
     }
@@ -156,57 +162,6 @@ impl Established {
         )))
     }
 
-    /// Registration with service authorisation.
-    //= TS 24.379 7.2.1
-    //= TS 33.180 5.4
-    pub(super) async fn register(&mut self) -> Result<(), StepFailure> {
-        let token = mcptt_token(&self.tokens).await?;
-        let message = self.csk_message().await?;
-        let expires = self.config.sip.registration_s;
-        let request = self.make(|r| r.register(expires, message, &token, &self.xml));
-        let response = self
-            .succeed(request, "mcptt-server", "TS 24.379 7.2.1")
-            .await?;
-        self.registered(&response);
-        let answer_mode = if self.config.manual_answer {
-            AnswerMode::Manual
-        } else {
-            AnswerMode::Automatic
-        };
-        let settings = self.make(|r| r.publish_settings(answer_mode));
-        self.succeed(settings, "mcptt-server", "TS 24.379 7.2.3")
-            .await?;
-        self.activate_aliases().await;
-        Ok(())
-    }
-
-    fn registered(&mut self, response: &Response) {
-        let contact = response.headers.contact();
-        let granted = contact.as_ref().and_then(|c| c.params.get("expires"));
-        let granted = granted
-            .and_then(|text| text.parse().ok())
-            .or(response.headers.expires());
-        let granted = granted.unwrap_or(self.config.sip.registration_s).max(2);
-        let expires = Duration::from_secs(granted.into());
-        self.registration_due = Instant::now() + expires / 2;
-        let mcptt_id = self.link.identity.mcptt_id.clone();
-        self.emit(ClientEvent::Registered { mcptt_id, expires });
-    }
-
-    async fn csk_message(&self) -> Result<Vec<u8>, StepFailure> {
-        let time = self.shared.clock.ntp();
-        let user = self.link.identity.mcptt_id.as_str();
-        let keys = self.ring.current(user, time).cloned();
-        let keys = keys.ok_or_else(|| client_failure("no keys for this key period".to_owned()))?;
-        let (association, root) = (self.association.clone(), self.ring.root().clone());
-        let mdsi = self.config.servers.mdsi.clone();
-        let make = move || association.i_message(&keys, &root, &mdsi, time, &mut mc_runtime::rng());
-        let made = tokio::task::spawn_blocking(make).await;
-        let made = made.map_err(|error| client_failure(error.to_string()))?;
-        self.export_csk();
-        made.map_err(|error| client_failure(format!("CSK message: {error}")))
-    }
-
     /// Keeps everything up until the stop (`Ok`) or until a server is lost.
     pub(super) async fn run(
         mut self,
@@ -236,10 +191,7 @@ impl Established {
         self.end_all().await;
         match lost {
             None => {
-                let bye = self.make(|r| r.bare_register(0));
-                if let Err(error) = self.transact(bye).await {
-                    tracing::debug!(error, "not deregistered");
-                }
+                self.detach().await;
                 Ok(())
             }
             Some(detail) => Err(detail),
@@ -261,9 +213,7 @@ impl Established {
 
     async fn on_tick(&mut self) -> Result<(), String> {
         let now = Instant::now();
-        if now >= self.registration_due {
-            self.refresh_registration().await?;
-        }
+        self.stay_attached(now).await?;
         self.renew_keys_if_due(now).await;
         self.refresh_sessions(now);
         if self.subscription.is_none() {
@@ -285,21 +235,6 @@ impl Established {
             self.emit(ClientEvent::StepFailed(Step::G, failure));
         }
         Ok(())
-    }
-
-    async fn refresh_registration(&mut self) -> Result<(), String> {
-        let expires = self.config.sip.registration_s;
-        let request = self.make(|r| r.bare_register(expires));
-        let response = self.transact(request).await?;
-        if response.status.is_success() {
-            self.registered(&response);
-            return Ok(());
-        }
-        // A server that forgot us wants CSK and token again.
-        Err(format!(
-            "refresh of the registration answered {}",
-            described(&response)
-        ))
     }
 
     pub(super) fn lacking(&self) -> Vec<GroupId> {

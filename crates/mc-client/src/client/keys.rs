@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 use mc_ids::Key128 as _;
 use mc_ids::{GroupId, NtpTime};
 use mc_runtime::auth::SCOPE_GMS;
-use mc_sip::Dialog;
+use mc_sip::mcptt::EXPIRES_FOREVER;
+use mc_sip::{Dialog, Request};
 use mc_trace::{Event, KeyKind, KeyLogEntry, names};
 use mikey::{Opened, Unverified, VerifyPolicy};
 
+use crate::Association;
 use crate::client::established::Established;
 use crate::client::fetch_keys;
 use crate::client::partners::NotOpened;
+use crate::config::Role;
 use crate::event::{ClientEvent, StepFailure};
 use crate::group_documents::selector;
 use crate::group_keys::own_guk_id;
@@ -28,14 +31,29 @@ impl Established {
             self.fetch_document(&group).await?;
         }
         self.subscribe().await?;
-        let groups = self.config.groups.clone();
-        let request = self.make(|r| r.publish_affiliation(&groups));
         //= TS 24.379 9.2.1.2
-        self.succeed(request, "mcptt-server", "TS 24.379 9.2.1.2")
-            .await?;
+        //= TS 24.379 9.2.2.2.6
+        for request in self.affiliations(EXPIRES_FOREVER) {
+            self.succeed(request, "mcptt-server", "TS 24.379 9.2.1.2")
+                .await?;
+        }
+        let groups = self.config.groups.clone();
         self.emit(ClientEvent::Affiliated { groups });
         self.check_ready();
         Ok(())
+    }
+
+    /// The affiliation to all groups, or with `expires_s` 0 its end: a client publishes them at
+    /// once, a function each group to the function that controls it.
+    pub(super) fn affiliations(&self, expires_s: u32) -> Vec<Request> {
+        let groups = &self.config.groups;
+        match self.link.identity.role {
+            Role::Client => vec![self.make(|r| r.publish_affiliation(groups, expires_s))],
+            Role::ParticipatingFunction => groups
+                .iter()
+                .map(|group| self.make(|r| r.publish_member(group, expires_s)))
+                .collect(),
+        }
     }
 
     async fn gms_token(&self) -> Result<String, StepFailure> {
@@ -175,8 +193,7 @@ impl Established {
         Ok(())
     }
 
-    pub(super) fn export_csk(&self) {
-        let association = &self.association;
+    pub(super) fn export_csk(&self, association: &Association) {
         let (id, octets) = (association.id().key_id().0, association.csk().octets());
         let entry = KeyLogEntry::distributed(KeyKind::Csk, id, octets, association.rand());
         self.shared.tracer.key(entry);

@@ -24,7 +24,9 @@ impl Established {
     }
 
     async fn on_request(&mut self, request: IncomingRequest) {
-        if request.from.address != self.link.server.address {
+        // Behind an interconnection, its dispatcher knows where requests may come from.
+        let own_flow = self.link.attached.place().is_none();
+        if own_flow && request.from.address != self.link.server.address {
             tracing::warn!(from = %request.from.address, "request of a stranger refused");
             return request.respond_status(StatusCode::FORBIDDEN);
         }

@@ -8,10 +8,11 @@ use super::*;
 
 fn identity() -> Identity {
     Identity {
+        role: Role::Client,
         impu: "sip:alice-impu@ims.mc.example".parse().unwrap(),
         mcptt_id: McServiceId::new("sip:alice@mc.example").unwrap(),
         client_id: ClientId::new("urn:uuid:6d1f9a40-0d6c-4c8e-9a53-1a2b3c4d5e6f").unwrap(),
-        participating: "sip:mcptt@mc.example".parse().unwrap(),
+        function: "sip:mcptt@mc.example".parse().unwrap(),
         gms: "sip:gms@mc.example".parse().unwrap(),
     }
 }
@@ -38,6 +39,7 @@ fn with_requests<T>(
         identity: &identity,
         contact: &contact,
         xml,
+        spk: None,
         rng: &mut rng,
     })
 }
@@ -93,7 +95,7 @@ fn affiliation_names_the_whole_set() {
         GroupId::new("sip:a@mc.example").unwrap(),
         GroupId::new("sip:b@mc.example").unwrap(),
     ];
-    let request = with_requests(None, |r| r.publish_affiliation(&groups));
+    let request = with_requests(None, |r| r.publish_affiliation(&groups, EXPIRES_FOREVER));
     assert_eq!(request.uri.to_string(), "sip:mcptt@mc.example");
     assert_eq!(request.headers.expires(), Some(u32::MAX));
     let pidf = parts(&request).get(media::PIDF).unwrap().content.clone();
@@ -157,7 +159,7 @@ fn member_invite(info: McpttInfo, xml: Option<&XmlProtection>) -> Request {
             let parts = Multipart::default()
                 .with(BodyPart::new(media::SDP, sdp))
                 .with(info);
-            r.with_parts(request, &parts)
+            r.with_parts(request, parts)
         }
     })
 }
@@ -317,4 +319,114 @@ fn aliases_are_published_as_the_whole_set() {
     let presence = AffiliationPresence::parse(&pidf).unwrap();
     assert!(presence.is_about_aliases() && presence.p_id_fa.is_some());
     assert_eq!(presence.tuples[0].functional_aliases, aliases);
+}
+
+fn spk() -> SpkAssociation {
+    let secret = |octet: &str| mc_runtime::config::Secret::new(octet.repeat(16));
+    let config = crate::SpkConfig::new("3ddd5bf0", secret("0a"), secret("0b"));
+    SpkAssociation::new(&config).unwrap()
+}
+
+/// Requests of a function for its user alice, under an SPK.
+fn as_function(
+    spk: &SpkAssociation,
+    make: impl FnOnce(&mut Requests<'_, mc_runtime::OsRng>) -> Request,
+) -> Request {
+    let identity = Identity {
+        role: Role::ParticipatingFunction,
+        impu: "sip:mcptt@partner.example".parse().unwrap(),
+        function: "sip:mcptt-ctrl@mc.example".parse().unwrap(),
+        ..identity()
+    };
+    let uri: Uri = "sip:u-1@127.0.0.1:5066;transport=tcp".parse().unwrap();
+    let contact = mcptt::contact_features(NameAddr::new(uri)).with_param(mcptt::ISFOCUS, None);
+    make(&mut Requests {
+        identity: &identity,
+        contact: &contact,
+        xml: Some(spk.xml()),
+        spk: Some(spk),
+        rng: &mut mc_runtime::rng(),
+    })
+}
+
+fn opened(request: &Request, spk: &SpkAssociation) -> McpttInfo {
+    assert_eq!(spk.verify(&parts(request)), Ok(true));
+    let part = parts(request).get(media::MCPTT_INFO).unwrap().clone();
+    let mut info = McpttInfo::parse(&part.content).unwrap();
+    assert!(info.is_protected());
+    info.decrypt(spk.xml()).unwrap();
+    info
+}
+
+/// What nobody between the functions may read.
+fn hides(request: &Request, secrets: &[&str]) {
+    let octets = String::from_utf8(request.to_bytes()).unwrap();
+    for secret in secrets {
+        assert!(!octets.contains(secret), "{secret} in\n{octets}");
+    }
+}
+
+/// Header fields and body of the INVITE from participating to controlling function (6.3.2.1.3).
+#[test]
+fn a_function_calls_a_group_for_its_user() {
+    let (spk, group) = (spk(), GroupId::new("sip:fire@mc.example").unwrap());
+    let request = as_function(&spk, |r| r.invite(&group, &leg(40_000), None));
+    assert_eq!(request.uri.to_string(), "sip:mcptt-ctrl@mc.example");
+    let headers = &request.headers;
+    let from = headers.from().unwrap().uri.to_string();
+    assert_eq!(from, "sip:mcptt@partner.example");
+    let asserted = headers.get(name::P_ASSERTED_IDENTITY);
+    assert_eq!(asserted, Some("<sip:mcptt@partner.example>"));
+    assert_eq!(headers.get(name::P_ASSERTED_SERVICE), Some(ICSI));
+    assert_eq!(headers.get(name::P_PREFERRED_SERVICE), None);
+    assert!(mcptt::is_focus(&headers.contact().unwrap()));
+    assert!(mcptt::accepts_mcptt(headers) && headers.has_option(name::SUPPORTED, "tdialog"));
+    let info = opened(&request, &spk);
+    assert_eq!(info.session_type, Some(SessionType::Prearranged));
+    let uri = |content: Option<Content>| content.unwrap().uri().unwrap().to_owned();
+    assert_eq!(uri(info.request_uri), "sip:fire@mc.example");
+    assert_eq!(uri(info.calling_user_id), "sip:alice@mc.example");
+    assert!(info.client_id.is_some());
+    hides(&request, &["sip:alice", "sip:fire"]);
+}
+
+#[test]
+fn a_function_affiliates_its_user_to_one_group() {
+    let (spk, group) = (spk(), GroupId::new("sip:fire@mc.example").unwrap());
+    let request = as_function(&spk, |r| r.publish_member(&group, EXPIRES_FOREVER));
+    assert_eq!(request.uri, request.headers.to().unwrap().uri);
+    let event = request.headers.event().unwrap();
+    assert_eq!(event.package, "presence");
+    let info = opened(&request, &spk);
+    let about = info.request_uri.unwrap();
+    assert_eq!(about.uri(), Some("sip:fire@mc.example"));
+    let pidf = parts(&request).get(media::PIDF).unwrap().content.clone();
+    let presence = AffiliationPresence::parse(&pidf).unwrap();
+    let clear = |uri: &str| spk.open_uri(uri).unwrap().unwrap();
+    assert_eq!(clear(&presence.entity), "sip:fire@mc.example");
+    let tuple = &presence.tuples[0];
+    assert_eq!(clear(&tuple.id), "sip:alice@mc.example");
+    let client = tuple.affiliations[0].client.as_deref();
+    assert_eq!(client, Some(identity().client_id.as_str()));
+    hides(&request, &["sip:alice", "sip:fire"]);
+}
+
+#[test]
+fn a_function_hides_whom_its_user_calls() {
+    let spk = spk();
+    let uses = AliasUse {
+        calling: None,
+        called: CalledAlias::None,
+    };
+    let entry = "sip:bob@mc.example";
+    let request = as_function(&spk, |r| {
+        r.private_invite(entry, uses, Commencement::Manual, &leg(40_000))
+    });
+    let lists = parts(&request).get(media::RESOURCE_LISTS).unwrap().clone();
+    let lists = ResourceLists::parse(&lists.content).unwrap();
+    assert_eq!(
+        spk.open_uri(&lists.uris[0]).unwrap().as_deref(),
+        Some(entry)
+    );
+    hides(&request, &["sip:alice", "sip:bob"]);
 }

@@ -54,6 +54,17 @@ impl McpttInfo {
         Ok(any)
     }
 
+    /// Whether any parameter of `contentType` is in clear, those in `anyExt` included.
+    #[must_use]
+    pub fn has_clear(&self) -> bool {
+        let values = ["mcpttURI", "mcpttString", "mcpttBoolean"];
+        let clear = |element: &Element| values.iter().any(|v| element.find(NS, v).is_some());
+        ORDER
+            .iter()
+            .any(|local| self.field(local).is_some_and(|c| !c.is_encrypted()))
+            || self.any_ext.iter().any(clear)
+    }
+
     /// Whether any parameter is encrypted.
     #[must_use]
     pub fn is_protected(&self) -> bool {

@@ -16,6 +16,7 @@ use super::private::{self, Outcome};
 use super::session::{self, SessionHandle, SessionInput};
 use super::subject::Subject;
 use crate::info::{self, OpenedBody};
+use crate::interconnection;
 use crate::refusal::Refusal;
 use crate::registration::Binding;
 use crate::server::{Calls, Server};
@@ -76,7 +77,8 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
     let opened = info::open(request, binding.xml.as_ref(), policy.require_encrypted_info)?;
     let offer = offer(&opened.parts)?;
     let contact = request.request.headers.contact();
-    if contact.is_some_and(|contact| mcptt::is_focus(&contact)) {
+    // A participating function is a focus, a client is not.
+    if binding.partner.is_none() && contact.is_some_and(|contact| mcptt::is_focus(&contact)) {
         return Err(Refusal::forbidden(McWarning::IsfocusAlreadyAssigned));
     }
     let subject = match &opened.info.session_type {
@@ -105,6 +107,7 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
         }
         None => return Err(Refusal::status(StatusCode::BAD_REQUEST)),
     };
+    interconnection::permits(&binding, &subject)?;
     let call = (binding, subject, offer, opened.info);
     Ok(Prepared::Call(Box::new(call)))
 }
@@ -210,12 +213,12 @@ fn rejoin(caller: &Caller, ongoing: Option<&mc_sip::Uri>) -> Result<(), Refusal>
     Ok(())
 }
 
-/// Protected floor control needs the client's CSK, which a restart of the server loses.
+/// Protected floor control needs the client's CSK, which a restart of the server loses, or an SPK.
 fn floor_key(server: &Server, caller: &Caller) -> Result<(), Refusal> {
     let protected = caller
         .subject
         .protects_floor_control(&server.parts.config.calls);
-    if protected && caller.offer.floor.is_some() && caller.binding.csk.is_none() {
+    if protected && caller.offer.floor.is_some() && caller.binding.floor_key.is_none() {
         return Err(Refusal::forbidden(McWarning::ServiceAuthorisationFailed));
     }
     Ok(())

@@ -12,6 +12,8 @@ use mc_xml::resource_lists::ResourceLists;
 
 use super::subject::PrivateSubject;
 use crate::info::{self, OpenedBody};
+use crate::interconnection;
+use crate::interconnection::affiliation::attribute;
 use crate::refusal::Refusal;
 use crate::registration::Binding;
 use crate::server::Server;
@@ -112,7 +114,10 @@ pub(crate) fn prepare(
     opened: &OpenedBody,
     offer: &McpttMedia,
 ) -> Result<Outcome, Refusal> {
-    let entry = called_party(&opened.parts)?;
+    let mut entry = called_party(&opened.parts)?;
+    if let Some(partner) = &caller.partner {
+        entry = attribute(partner, &entry)?;
+    }
     let commencement = Commencement::read(&request.request.headers);
     let to_alias = opened.info.ext_text("call-to-functional-alias-ind");
     let to_alias = to_alias.is_some_and(|text| matches!(text.as_str(), "true" | "1"));
@@ -205,14 +210,19 @@ fn media_protection(server: &Server, offer: &McpttMedia) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// The client of a called user: the terminating participating function is this server. A user who
-/// is registered several times is called where its registration lasts longest.
+/// The client of a called user: the terminating participating function is this server, or that of
+/// the system which serves the user. A user who is registered several times is called where its
+/// registration lasts longest.
 fn locate(server: &Server, callee: &McServiceId) -> Result<Binding, Refusal> {
-    let registrations = server.registrations();
-    let bindings = registrations.of_user(callee, server.now());
-    let latest = bindings.max_by_key(|binding| binding.expires_unix_s);
-    latest
-        .cloned()
+    let registered = {
+        let registrations = server.registrations();
+        let bindings = registrations.of_user(callee, server.now());
+        bindings
+            .max_by_key(|binding| binding.expires_unix_s)
+            .cloned()
+    };
+    registered
+        .or_else(|| interconnection::user(server, callee))
         .ok_or(Refusal::status(StatusCode::NOT_FOUND))
 }
 

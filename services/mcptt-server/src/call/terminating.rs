@@ -38,9 +38,16 @@ pub struct Invitation {
 #[must_use]
 pub fn invite(server: &Server, binding: &Binding, invitation: Invitation) -> Request {
     let mut rng = mc_runtime::rng();
-    let own = NameAddr::new(server.participating.clone());
+    //= TS 24.379 6.3.3.1.2
+    // Towards a partner it is the controlling function that invites, and the partner's function
+    // is asked: it finds its user in mcptt-info.
+    let (own, to) = match &binding.partner {
+        Some(partner) => (&server.controlling, partner.psi()),
+        None => (&server.participating, &binding.impu),
+    };
+    let own = NameAddr::new(own.clone());
     let from = own.clone().with_tag(&token::tag(&mut rng));
-    let to = NameAddr::new(binding.impu.clone());
+    let to = NameAddr::new(to.clone());
     let call_id = token::call_id(&mut rng);
     let mut request = Request::new(
         Method::Invite,
@@ -69,12 +76,15 @@ pub fn invite(server: &Server, binding: &Binding, invitation: Invitation) -> Req
     let keys = binding
         .xml
         .as_ref()
-        .filter(|_| server.parts.config.policy.encrypt_info);
+        .filter(|_| binding.partner.is_some() || server.parts.config.policy.encrypt_info);
     let sdp = invitation.offer.to_sdp(1, 1).to_string();
-    let (content_type, body) = Multipart::default()
+    let mut parts = Multipart::default()
         .with(BodyPart::new(media::SDP, sdp))
-        .with(info::write(invitation.info, keys))
-        .write(&token::boundary(&mut rng));
+        .with(info::write(invitation.info, keys));
+    if let Some(partner) = &binding.partner {
+        parts = partner.association().sign(parts, &mut rng);
+    }
+    let (content_type, body) = parts.write(&token::boundary(&mut rng));
     request.with_body(&content_type, body)
 }
 

@@ -20,7 +20,7 @@ use super::leg::Leg;
 use super::protection::{CskContexts, FloorProtection};
 use super::session::Session;
 use super::{
-    FloorKey, ImplicitRequest, LegFacts, LegId, LegPorts, MediaEvent, MediaPlane, MediaPlaneError,
+    ClientCsk, ImplicitRequest, LegFacts, LegId, LegPorts, MediaEvent, MediaPlane, MediaPlaneError,
     RemoteMedia, SessionFacts, SessionId,
 };
 
@@ -99,11 +99,11 @@ impl MediaDistribution {
         let protection = match (&facts.floor_key, protected) {
             (Some(key), true) => {
                 let context = self.contexts.of(&facts.participant, key);
-                Some(FloorProtection::new(facts.leg, context)?)
+                Some(FloorProtection::new(context).await?)
             }
             (None, true) => {
                 return Err(MediaPlaneError::Refused(
-                    "no CSK to protect floor control with",
+                    "no key to protect floor control with",
                 ));
             }
             (_, false) => None,
@@ -159,10 +159,10 @@ impl MediaDistribution {
         Ok(socket)
     }
 
-    fn replace_key(&self, leg: LegId, key: &FloorKey) -> Result<(), MediaPlaneError> {
+    fn replace_key(&self, leg: LegId, key: &ClientCsk) -> Result<(), MediaPlaneError> {
         let (session, participant) = self.leg(leg)?;
         let user = session.user(participant).ok_or(MediaPlaneError::Unknown)?;
-        session.rekey(participant, self.contexts.of(&user, key))
+        session.rekey(participant, self.contexts.of_csk(&user, key))
     }
 }
 
@@ -187,7 +187,7 @@ impl MediaPlane for MediaDistribution {
         .boxed()
     }
 
-    fn rekey_leg(&self, leg: LegId, key: FloorKey) -> BoxFuture<'_, Result<(), MediaPlaneError>> {
+    fn rekey_leg(&self, leg: LegId, key: ClientCsk) -> BoxFuture<'_, Result<(), MediaPlaneError>> {
         async move { self.replace_key(leg, &key) }.boxed()
     }
 

@@ -1,21 +1,22 @@
-//! SRTCP of floor control under each client's CSK (TS 33.180 9.4, CS-ID 6).
+//! SRTCP of floor control under each client's CSK or the SPK of an interconnection
+//! (TS 33.180 9.4).
 //!
-//! Both directions use the same keys, and a client may take part in several calls with one CSK.
-//! Hence one context per client and CSK that outlives its calls: the SSRCs given out and the replay
-//! windows belong to the key, not to a leg. A packet recorded in one call is refused in the next,
-//! and one of our own sent back to us is refused too.
+//! A client may take part in several calls with one CSK, and an SPK serves all users of the other
+//! system. Hence one context per key that outlives its calls.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mc_ids::{Csk, CskId, McServiceId};
-use mc_media::{MasterKey, Mki, MkiLength, OpenError, SrtcpReceiver, SrtcpSender, SsrcLedger};
+use mc_ids::{Csk, KeyId, McServiceId};
+use mc_media::{
+    MasterKey, Mki, OpenError, SrtcpContext, SrtcpLeg, SsrcHalf, SsrcLease, SsrcLedger,
+};
 use mc_runtime::rng;
 use mikey::{CryptoSession, media_keys};
 
 use super::counters::Refusal;
-use super::{FloorKey, LegId, MediaPlaneError};
+use super::{ClientCsk, FloorKey, MediaPlaneError, SsrcStore};
 
 /// SRTCP sources remembered per CSK.
 const MAX_SOURCES: usize = 4096;
@@ -25,146 +26,174 @@ const MAX_CSKS_PER_USER: usize = 16;
 /// The CSKs in use, by user.
 #[derive(Debug, Default)]
 pub(super) struct CskContexts {
-    users: Mutex<HashMap<McServiceId, Vec<Arc<CskContext>>>>,
+    users: Mutex<HashMap<McServiceId, Vec<CskContext>>>,
 }
 
-/// One CSK with all the SRTCP state that depends on it.
-pub(super) struct CskContext {
-    id: CskId,
+#[derive(Debug)]
+struct CskContext {
     key: Csk,
     rand: Vec<u8>,
-    master: MasterKey,
-    state: Mutex<ContextState>,
-}
-
-struct ContextState {
-    ledger: SsrcLedger,
-    receiver: SrtcpReceiver,
-    /// SSRCs we send with.
-    ours: HashSet<u32>,
-    /// Which leg each SSRC of the client belongs to.
-    owners: HashMap<u32, LegId>,
+    floor: Arc<FloorContext>,
 }
 
 impl CskContexts {
-    /// The context of a key, made when it is first seen.
-    pub(super) fn of(&self, user: &McServiceId, key: &FloorKey) -> Arc<CskContext> {
+    /// The context of a key: a CSK's is made when it is first seen.
+    pub(super) fn of(&self, user: &McServiceId, key: &FloorKey) -> Arc<FloorContext> {
+        match key {
+            FloorKey::Csk(key) => self.of_csk(user, key),
+            FloorKey::Spk(context) => context.clone(),
+        }
+    }
+
+    pub(super) fn of_csk(&self, user: &McServiceId, key: &ClientCsk) -> Arc<FloorContext> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         let contexts = users.entry(user.clone()).or_default();
-        let same = |context: &&Arc<CskContext>| {
-            context.id == key.id && context.key == key.key && context.rand == key.rand
+        let id = key.id.key_id();
+        let same = |context: &&CskContext| {
+            context.floor.key_id() == id && context.key == key.key && context.rand == key.rand
         };
         if let Some(context) = contexts.iter().find(same) {
-            return context.clone();
+            return context.floor.clone();
         }
         if contexts.len() >= MAX_CSKS_PER_USER {
             contexts.remove(0);
         }
-        let context = Arc::new(CskContext::new(key));
-        contexts.push(context.clone());
-        context
-    }
-}
-
-impl CskContext {
-    fn new(key: &FloorKey) -> Self {
-        //= TS 33.180 9.4.6
-        let keys = media_keys(
-            &key.key,
-            CryptoSession::FloorControl,
-            key.id.key_id(),
-            &key.rand,
-        );
-        let state = ContextState {
-            ledger: SsrcLedger::default(),
-            receiver: SrtcpReceiver::with_limit(MkiLength::Four, MAX_SOURCES),
-            ours: HashSet::new(),
-            owners: HashMap::new(),
-        };
-        Self {
-            id: key.id,
+        let floor = FloorContext::of_csk(key);
+        contexts.push(CskContext {
             key: key.key.clone(),
             rand: key.rand.clone(),
-            master: MasterKey::from(&keys),
-            state: Mutex::new(state),
-        }
-    }
-
-    fn mki(&self) -> Mki {
-        Mki::Key(self.id.key_id().0)
-    }
-
-    fn state(&self) -> MutexGuard<'_, ContextState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+            floor: floor.clone(),
+        });
+        floor
     }
 }
 
-impl fmt::Debug for CskContext {
+/// One key with the SRTCP state and the SSRCs of this end.
+pub struct FloorContext {
+    key_id: KeyId,
+    srtcp: Arc<SrtcpContext>,
+    half: Option<SsrcHalf>,
+    ledger: Mutex<SsrcLedger>,
+    /// Where SSRCs are kept for the next life of this process, if the key has one.
+    store: Option<Arc<dyn SsrcStore>>,
+}
+
+impl fmt::Debug for FloorContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CskContext")
-            .field("id", &self.id)
+        f.debug_struct("FloorContext")
+            .field("key_id", &self.key_id)
             .finish_non_exhaustive()
+    }
+}
+
+impl FloorContext {
+    /// A CSK is forgotten with the process, and so are its SSRCs.
+    fn of_csk(key: &ClientCsk) -> Arc<Self> {
+        //= TS 33.180 9.4.6
+        let id = key.id.key_id();
+        let keys = media_keys(&key.key, CryptoSession::FloorControl, id, &key.rand);
+        Arc::new(Self {
+            key_id: id,
+            srtcp: SrtcpContext::new(Mki::Key(id.0), MasterKey::from(&keys), MAX_SOURCES),
+            half: None,
+            ledger: Mutex::default(),
+            store: None,
+        })
+    }
+
+    /// The context of a key that outlives this process: its `ledger` holds the SSRCs used so far,
+    /// `store` keeps further ones before they are used.
+    #[must_use]
+    pub fn lasting(
+        key_id: KeyId,
+        srtcp: Arc<SrtcpContext>,
+        half: SsrcHalf,
+        ledger: SsrcLedger,
+        store: Arc<dyn SsrcStore>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            key_id,
+            srtcp,
+            half: Some(half),
+            ledger: Mutex::new(ledger),
+            store: Some(store),
+        })
+    }
+
+    /// CSK-ID or SPK-ID.
+    #[must_use]
+    pub const fn key_id(&self) -> KeyId {
+        self.key_id
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, SsrcLedger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A lease that is not kept anywhere yet.
+    fn lease(&self) -> Result<SsrcLease, MediaPlaneError> {
+        let (mki, taken) = (self.srtcp.mki(), self.srtcp.taken());
+        let (mut ledger, rng) = (self.ledger(), &mut rng());
+        let unkept = |_: &str| Ok::<(), std::convert::Infallible>(());
+        let lease = match self.half {
+            Some(half) => ledger.lease_of(half, mki, &taken, rng, unkept),
+            None => ledger.lease(mki, &taken, rng, unkept),
+        };
+        lease.map_err(|_| MediaPlaneError::Refused("the key of floor control is worn out"))
     }
 }
 
 /// Protection of one leg's floor control.
 #[derive(Debug)]
 pub(super) struct FloorProtection {
-    leg: LegId,
-    context: Arc<CskContext>,
-    sender: SrtcpSender,
-    /// The key before a re-key, until the client uses the new one.
-    previous: Option<Arc<CskContext>>,
+    context: Arc<FloorContext>,
+    leg: SrtcpLeg,
+    /// The leg under the key before a re-key, until the client uses the new one.
+    previous: Option<SrtcpLeg>,
 }
 
 impl FloorProtection {
-    /// Takes an SSRC of our own under the key.
-    pub(super) fn new(leg: LegId, context: Arc<CskContext>) -> Result<Self, MediaPlaneError> {
-        let sender = {
-            let mut state = context.state();
-            let taken: Vec<u32> = state.owners.keys().copied().collect();
-            // The key itself lives no longer than this process, so neither does the ledger.
-            let lease = state
-                .ledger
-                .lease(context.mki(), &taken, &mut rng(), |_| {
-                    Ok::<(), std::io::Error>(())
-                })
-                .map_err(|_| MediaPlaneError::Refused("the CSK is worn out"))?;
-            state.ours.insert(lease.ssrc());
-            SrtcpSender::new(&context.master, lease)
-        };
+    /// Takes an SSRC of our own under the key, and keeps it where the key needs that.
+    pub(super) async fn new(context: Arc<FloorContext>) -> Result<Self, MediaPlaneError> {
+        let lease = context.lease()?;
+        if let Some(store) = &context.store {
+            let kept = store.keep(context.key_id, lease.ssrc()).await;
+            kept.map_err(|error| {
+                tracing::error!(error, "SSRC of floor control was not kept");
+                MediaPlaneError::Refused("the SSRC of floor control cannot be kept")
+            })?;
+        }
         Ok(Self {
-            leg,
+            leg: context.srtcp.leg(lease),
             context,
-            sender,
             previous: None,
         })
     }
 
     /// Goes over to a new CSK; messages under the old one are taken until the client uses the new.
-    pub(super) fn rekey(&mut self, context: Arc<CskContext>) -> Result<(), MediaPlaneError> {
+    pub(super) fn rekey(&mut self, context: Arc<FloorContext>) -> Result<(), MediaPlaneError> {
         if Arc::ptr_eq(&context, &self.context) {
             return Ok(());
         }
-        let next = Self::new(self.leg, context)?;
-        let old = std::mem::replace(self, next);
-        self.previous = Some(old.context.clone());
+        let next = context.srtcp.leg(context.lease()?);
+        self.previous = Some(std::mem::replace(&mut self.leg, next));
+        self.context = context;
         Ok(())
     }
 
     /// The SSRC our messages must carry.
     pub(super) const fn ssrc(&self) -> u32 {
-        self.sender.ssrc()
+        self.leg.ssrc()
     }
 
-    /// CSK-ID, for traces.
+    /// CSK-ID or SPK-ID, for traces.
     pub(super) fn key_id(&self) -> u32 {
-        self.context.id.key_id().0
+        self.context.key_id.0
     }
 
     /// Protects a message into `out` and returns the length.
     pub(super) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Option<usize> {
-        self.sender.seal(plain, out).ok()
+        self.leg.seal(plain, out).ok()
     }
 
     /// Opens a packet of the client in place and returns the length of the clear message.
@@ -172,60 +201,30 @@ impl FloorProtection {
         let named = packet
             .last_chunk::<4>()
             .map(|id| Mki::Key(u32::from_be_bytes(*id)));
-        let context = [Some(&self.context), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|context| named == Some(context.mki()))
-            .ok_or(Refusal::UnknownKey)?
-            .clone();
-        let length = context.open(self.leg, packet)?;
-        if Arc::ptr_eq(&context, &self.context) {
+        let names = |leg: &SrtcpLeg| named == Some(leg.context().mki());
+        if names(&self.leg) {
+            let length = open(&mut self.leg, packet)?;
             self.previous = None;
+            return Ok(length);
         }
-        Ok(length)
-    }
-}
-
-impl Drop for FloorProtection {
-    fn drop(&mut self) {
-        // The client may use its SSRC in its next call; the replay window goes on.
-        for context in [Some(&self.context), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            context.state().owners.retain(|_, owner| *owner != self.leg);
+        match self.previous.as_mut().filter(|leg| names(leg)) {
+            Some(leg) => open(leg, packet),
+            None => Err(Refusal::UnknownKey),
         }
     }
 }
 
-impl CskContext {
-    fn open(&self, leg: LegId, packet: &mut [u8]) -> Result<usize, Refusal> {
-        let mut state = self.state();
-        let ssrc = packet
-            .get(4..8)
-            .and_then(|ssrc| ssrc.try_into().ok())
-            .map(u32::from_be_bytes)
-            .ok_or(Refusal::Malformed)?;
-        // Our own packet come back, or one the client sent in another call.
-        if state.ours.contains(&ssrc) || state.owners.get(&ssrc).is_some_and(|owner| *owner != leg)
-        {
-            return Err(Refusal::Replayed);
-        }
-        let opened = state.receiver.open(packet, |_| Some(self.master.clone()));
-        let length = opened
-            .map(|opened| opened.packet.len())
-            .map_err(|error| match error {
-                OpenError::PeerMalformed => Refusal::Malformed,
-                OpenError::PeerUnknownKey(_) => Refusal::UnknownKey,
-                OpenError::PeerNotAuthentic(_) | OpenError::PeerNotEncrypted => {
-                    Refusal::NotAuthentic
-                }
-                OpenError::PeerReplayed { .. } => Refusal::Replayed,
-                OpenError::LocalStreamLimit => Refusal::Rate,
-            })?;
-        state.owners.insert(ssrc, leg);
-        Ok(length)
-    }
+fn open(leg: &mut SrtcpLeg, packet: &mut [u8]) -> Result<usize, Refusal> {
+    let opened = leg.open(packet);
+    opened
+        .map(|opened| opened.packet.len())
+        .map_err(|error| match error {
+            OpenError::PeerMalformed => Refusal::Malformed,
+            OpenError::PeerUnknownKey(_) => Refusal::UnknownKey,
+            OpenError::PeerNotAuthentic(_) | OpenError::PeerNotEncrypted => Refusal::NotAuthentic,
+            OpenError::PeerReplayed { .. } | OpenError::PeerForeignSource(_) => Refusal::Replayed,
+            OpenError::LocalStreamLimit => Refusal::Rate,
+        })
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::counters::{Counters, Refusal};
 use super::leg::{Leg, Moved};
-use super::protection::CskContext;
+use super::protection::FloorContext;
 use super::{ImplicitRequest, MediaEvent, MediaPlaneError, RemoteMedia, SessionFacts, trace};
 
 /// Longest floor control datagram, protection included.
@@ -173,7 +173,7 @@ impl Session {
     pub(super) fn rekey(
         &self,
         participant: ParticipantId,
-        context: Arc<CskContext>,
+        context: Arc<FloorContext>,
     ) -> Result<(), MediaPlaneError> {
         let mut state = self.state();
         let leg = state

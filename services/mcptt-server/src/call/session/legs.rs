@@ -18,6 +18,7 @@ use crate::call::controlling::Event;
 use crate::call::originating::{Caller, allow, is_implicit_request};
 use crate::call::subject::Subject;
 use crate::call::terminating::{self, Answer, Invitation};
+use crate::interconnection;
 use crate::media_plane::{ImplicitRequest, LegFacts, LegId, LegPorts, RemoteMedia};
 use crate::refusal::Refusal;
 use crate::registration::Binding;
@@ -74,8 +75,12 @@ impl Session {
                 .clone()
                 .filter(|_| leg == self.originator),
             floor_control: offered.is_none_or(|offer| offer.floor.is_some()),
-            floor_key: binding.csk.clone(),
-            local: config.calls.media_address,
+            floor_key: binding.floor_key.clone(),
+            local: binding
+                .partner
+                .as_ref()
+                .and_then(|partner| partner.config().media_address)
+                .unwrap_or(config.calls.media_address),
         }
     }
 
@@ -206,15 +211,18 @@ impl Session {
         }
     }
 
-    /// Invites one client; `None` when it is not registered or the media plane refuses.
+    /// Invites one client; `None` when it is neither registered nor a partner's, or the media plane
+    /// refuses.
     pub(super) async fn invite(&mut self, client: &ClientKey) -> Option<LegId> {
         let now_unix_s = self.server.now();
-        let binding = self
+        let registered = self
             .server
             .registrations()
             .of_user(&client.0, now_unix_s)
             .find(|b| b.client_id == client.1)
-            .cloned()?;
+            .cloned();
+        let binding = registered.or_else(|| interconnection::client(&self.server, client))?;
+        interconnection::permits(&binding, &self.subject).ok()?;
         //= TS 24.379 10.1.1.3.2
         if self.server.parts.config.policy.require_settings && binding.answer_mode.is_none() {
             return None;
@@ -226,7 +234,7 @@ impl Session {
     /// plane refuses.
     pub(super) async fn invite_client(&mut self, binding: &Binding) -> Option<LegId> {
         let calls = self.server.parts.config.calls;
-        if self.subject.protects_floor_control(&calls) && binding.csk.is_none() {
+        if self.subject.protects_floor_control(&calls) && binding.floor_key.is_none() {
             let user = binding.mcptt_id.as_str();
             tracing::info!(user, "client has no CSK and is not invited");
             return None;

@@ -1,0 +1,187 @@
+//! Interconnection with other MC systems: the MC gateway server at the border of this domain
+//! (TS 24.379 6.8, TS 33.180 11.1).
+//!
+//! An interconnected system plays the participating function of its users towards our controlling
+//! function. Its requests name the function by P-Asserted-Identity and the user inside mcptt-info,
+//! under the SPK that both systems hold. From here on such a user is a [`Binding`] like any other:
+//! where it is reached, and under which keys, is data, and no procedure is written twice.
+
+pub(crate) mod affiliation;
+pub(crate) mod border;
+pub mod config;
+pub mod partner;
+
+use std::sync::Arc;
+
+use mc_ids::{ClientId, GroupId, McServiceId};
+use mc_runtime::sip::IncomingRequest;
+use mc_sip::mcptt::media;
+use mc_sip::{McWarning, Method, StatusCode, Uri, name};
+use mc_trace::{Event, names};
+use mc_xml::mcptt_info::{Content, McpttInfo};
+
+pub use config::PartnerConfig;
+pub use partner::{Partner, PartnerCounters, Partners};
+
+use crate::affiliation::ClientKey;
+use crate::call::subject::Subject;
+use crate::info::{self, OpenedBody};
+use crate::refusal::Refusal;
+use crate::registration::Binding;
+use crate::server::Server;
+
+use self::partner::Refused;
+
+/// The client ID of a user whose function tells none.
+const UNTOLD_CLIENT: &str = "urn:uuid:00000000-0000-0000-0000-000000000000";
+
+/// The refusal of what an interconnected system may not do.
+const fn not_authorised() -> Refusal {
+    Refusal::forbidden(McWarning::NotAuthorisedInterconnection)
+}
+
+/// The user of an interconnected system a request is from; `None` when the request does not claim
+/// to come from one.
+//= TS 24.379 6.8.3
+pub(crate) fn sender(
+    server: &Server,
+    request: &IncomingRequest,
+) -> Option<Result<Binding, Refusal>> {
+    let partner = server.partners.claimed_by(&request.request)?;
+    Some(entered(server, request, &partner))
+}
+
+fn entered(
+    server: &Server,
+    request: &IncomingRequest,
+    partner: &Arc<Partner>,
+) -> Result<Binding, Refusal> {
+    from_partner(request, partner)?;
+    let opened = opened(request, partner).inspect_err(|_| partner.refused(Refused::Protection))?;
+    let user = info::uri(opened.info.calling_user_id.as_ref())
+        .ok_or(Refusal::status(StatusCode::BAD_REQUEST))?;
+    let user = McServiceId::new(user).map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+    if !partner.serves(&user) {
+        return Err(spoofed(server, request, partner, &user));
+    }
+    let client = opened.info.client_id.as_ref().and_then(Content::string);
+    let client = ClientId::new(client.unwrap_or(UNTOLD_CLIENT))
+        .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+    partner.heard(server.now());
+    Ok(partner.binding(user, client))
+}
+
+/// The bodies of a partner's request, all of them protected as the partner must.
+//= TS 33.180 9.3
+//= TS 24.379 6.6.3
+fn opened(request: &IncomingRequest, partner: &Partner) -> Result<OpenedBody, Refusal> {
+    let (config, association) = (partner.config(), partner.association());
+    let opened = info::open(request, Some(association.xml()), config.require_protection)?;
+    let sent = opened.parts.get(media::MCPTT_INFO);
+    let sent = sent.and_then(|part| McpttInfo::parse(&part.content).ok());
+    if config.require_protection && sent.is_none_or(|info| info.has_clear()) {
+        return Err(Refusal::forbidden(McWarning::UnableToDecryptXml));
+    }
+    let signed = association.verify(&opened.parts);
+    if signed == Ok(true) || (signed == Ok(false) && !config.require_signature) {
+        return Ok(opened);
+    }
+    Err(Refusal::forbidden(McWarning::IntegrityCheckFailed))
+}
+
+/// A partner's request must come from an address of the partner.
+fn from_partner(request: &IncomingRequest, partner: &Partner) -> Result<(), Refusal> {
+    if partner.is_at(request.from.address.ip()) {
+        return Ok(());
+    }
+    tracing::warn!(partner = partner.name(), from = %request.from, "not an address of the partner");
+    partner.refused(Refused::Source);
+    Err(not_authorised())
+}
+
+/// The control against spoofing: an identity outside the partner's own is not taken.
+pub(crate) fn spoofed(
+    server: &Server,
+    request: &IncomingRequest,
+    partner: &Partner,
+    user: &McServiceId,
+) -> Refusal {
+    tracing::warn!(
+        partner = partner.name(),
+        user = user.as_str(),
+        "identity that the partner may not assert"
+    );
+    partner.refused(Refused::Identity);
+    let summary = format!("{} asserted {}", partner.name(), user.as_str());
+    let call_id = request.request.headers.get(name::CALL_ID);
+    server.parts.tracer.emit(
+        Event::local(&names::MCPTT_ASSERTION_REFUSED, summary).call(call_id.unwrap_or_default()),
+    );
+    not_authorised()
+}
+
+/// Answers OPTIONS to a function of this server; a partner learns whether it is one.
+pub(crate) fn options(server: &Server, request: &IncomingRequest) {
+    if let Some(partner) = server.partners.claimed_by(&request.request) {
+        if let Err(refusal) = from_partner(request, &partner) {
+            server.refuse(request, &refusal);
+            return;
+        }
+        partner.heard(server.now());
+    }
+    let response = request.response(StatusCode::OK);
+    request.respond(response.with(name::ALLOW, Method::allow()));
+}
+
+/// Whether a call may cross the border, in either direction.
+//= TS 24.379 6.8.2
+//= TS 24.379 6.8.4
+pub(crate) fn permits(caller: &Binding, subject: &Subject) -> Result<(), Refusal> {
+    let callee = match subject {
+        Subject::Group { group, .. } => return may_use(caller, group),
+        Subject::Private(private) => private.callee.partner.as_ref(),
+    };
+    // From one partner to another is a matter between those two.
+    if let (Some(caller), Some(callee)) = (&caller.partner, callee)
+        && !Arc::ptr_eq(caller, callee)
+    {
+        caller.refused(Refused::Policy);
+        return Err(not_authorised());
+    }
+    for partner in [caller.partner.as_ref(), callee].into_iter().flatten() {
+        if !partner.config().private_calls {
+            partner.refused(Refused::Policy);
+            return Err(not_authorised());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a client may use a group; one registered here is asked by others.
+pub(crate) fn may_use(binding: &Binding, group: &GroupId) -> Result<(), Refusal> {
+    match &binding.partner {
+        Some(partner) if !partner.may_use(group) => {
+            partner.refused(Refused::Policy);
+            Err(not_authorised())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The client of an affiliated user who is not registered here.
+pub(crate) fn client(server: &Server, client: &ClientKey) -> Option<Binding> {
+    let partner = server.partners.serving(&client.0)?;
+    Some(partner.binding(client.0.clone(), client.1.clone()))
+}
+
+/// The client of a user who is called and is not registered here.
+pub(crate) fn user(server: &Server, user: &McServiceId) -> Option<Binding> {
+    let untold = ClientId::new(UNTOLD_CLIENT).ok()?;
+    client(server, &(user.clone(), untold))
+}
+
+/// The binding of an identity under which a user of a partner is known inside this domain.
+pub(crate) fn by_identity(server: &Server, identity: &Uri) -> Option<Binding> {
+    let id = McServiceId::new(identity.identity().to_string()).ok()?;
+    user(server, &id)
+}

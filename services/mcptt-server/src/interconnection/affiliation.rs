@@ -1,0 +1,156 @@
+//! Affiliation of a partner's user, published by its participating function to our controlling one
+//! (TS 24.379 9.2.2.2.6, 9.2.2.3.3).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mc_ids::{ClientId, GroupId, McServiceId};
+use mc_runtime::sip::IncomingRequest;
+use mc_sip::mcptt::media;
+use mc_sip::{McWarning, Multipart, StatusCode};
+use mc_xml::affiliation::AffiliationPresence;
+
+use super::partner::{Partner, Refused};
+use super::{may_use, spoofed};
+use crate::affiliation::ClientKey;
+use crate::call::admission;
+use crate::info::{self, OpenedBody};
+use crate::refusal::Refusal;
+use crate::registration::Binding;
+use crate::server::Server;
+use crate::{publish, subscribe};
+
+/// Most clients of one user in one publication.
+const MAX_CLIENTS: usize = 16;
+
+/// Whether a PUBLISH of the presence package is about a group, as between functions, and not about
+/// its user, as a client's.
+pub(crate) fn is_about_a_group(opened: &OpenedBody, sender: &Binding) -> bool {
+    let about = info::uri(opened.info.request_uri.as_ref());
+    sender.partner.is_some() && about.is_some_and(|uri| uri != sender.mcptt_id.as_str())
+}
+
+/// Puts the listed clients of one user into one group, and takes those out that are not listed.
+//= TS 24.379 9.2.2.3.3
+pub(crate) async fn publish(
+    server: &Server,
+    request: &IncomingRequest,
+    sender: &Binding,
+    opened: &OpenedBody,
+    expires: u32,
+) -> Result<(), Refusal> {
+    let bad = || Refusal::status(StatusCode::BAD_REQUEST);
+    let partner = sender.partner.as_ref().ok_or_else(bad)?;
+    let group = info::uri(opened.info.request_uri.as_ref()).ok_or_else(bad)?;
+    let group = GroupId::new(group).map_err(|_| bad())?;
+    may_use(sender, &group)?;
+    let found = server.parts.groups.group(&group).await;
+    let document = found.map_err(|error| admission::missing_document(&error))?;
+    let user = &sender.mcptt_id;
+    if document.member(user.as_str()).is_none() {
+        return Err(Refusal::forbidden(McWarning::NotPartOfGroup));
+    }
+    let presence = presence(partner, &opened.parts)?;
+    let wanted = if expires == 0 {
+        BTreeSet::new()
+    } else {
+        if presence.entity != group.as_str() {
+            return Err(bad());
+        }
+        listed(server, request, partner, user, &presence)?
+    };
+    let now = here(server, user, &group);
+    let limit = server.parts.config.policy.max_affiliations;
+    let full = |id: &ClientId| {
+        let client = (user.clone(), id.clone());
+        !now.contains(id) && server.affiliations().groups_of(&client).len() >= limit
+    };
+    if wanted.iter().any(full) {
+        return Err(Refusal::forbidden(McWarning::TooManyAffiliations));
+    }
+    for id in now.symmetric_difference(&wanted) {
+        let client: ClientKey = (user.clone(), id.clone());
+        let mut groups = server.affiliations().groups_of(&client);
+        if wanted.contains(id) {
+            groups.insert(group.clone());
+        } else {
+            groups.remove(&group);
+        }
+        publish::replace_affiliations(server, &client, groups).await;
+    }
+    request.respond(publish::accepted(request, expires));
+    subscribe::notify_affiliation(server, user, presence.p_id.as_deref());
+    Ok(())
+}
+
+/// The pidf with its attributes in clear.
+//= TS 33.180 9.3.4.3
+fn presence(partner: &Partner, parts: &Multipart) -> Result<AffiliationPresence, Refusal> {
+    let part = parts
+        .get(media::PIDF)
+        .ok_or(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
+    let mut presence = AffiliationPresence::parse(&part.content)
+        .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+    presence.entity = attribute(partner, &presence.entity)?;
+    for tuple in &mut presence.tuples {
+        tuple.id = attribute(partner, &tuple.id)?;
+    }
+    Ok(presence)
+}
+
+/// A URI of an XML attribute in clear.
+///
+/// # Errors
+/// 403 with Warning 140 when it does not open, or is in clear and must not be.
+pub(crate) fn attribute(partner: &Partner, value: &str) -> Result<String, Refusal> {
+    let refused = || {
+        partner.refused(Refused::Protection);
+        Refusal::forbidden(McWarning::UnableToDecryptXml)
+    };
+    match partner.association().open_uri(value) {
+        Ok(Some(uri)) => Ok(uri),
+        Ok(None) if !partner.config().require_protection => Ok(value.to_owned()),
+        Ok(None) | Err(_) => Err(refused()),
+    }
+}
+
+/// The clients listed for the user; a publication speaks for no other.
+fn listed(
+    server: &Server,
+    request: &IncomingRequest,
+    partner: &Arc<Partner>,
+    user: &McServiceId,
+    presence: &AffiliationPresence,
+) -> Result<BTreeSet<ClientId>, Refusal> {
+    let bad = || Refusal::status(StatusCode::BAD_REQUEST);
+    let mut clients = BTreeSet::new();
+    for tuple in &presence.tuples {
+        if tuple.id != user.as_str() {
+            let other = McServiceId::new(tuple.id.as_str()).map_err(|_| bad())?;
+            return Err(spoofed(server, request, partner, &other));
+        }
+        for affiliation in &tuple.affiliations {
+            let id = affiliation.client.as_deref().ok_or_else(bad)?;
+            clients.insert(ClientId::new(id).map_err(|_| bad())?);
+        }
+    }
+    if clients.is_empty() || clients.len() > MAX_CLIENTS {
+        return Err(bad());
+    }
+    Ok(clients)
+}
+
+/// The user's clients in the group that are the partner's to change: not those registered here.
+fn here(server: &Server, user: &McServiceId, group: &GroupId) -> BTreeSet<ClientId> {
+    let clients = server.affiliations().clients_of(group);
+    let registrations = server.registrations();
+    let registered: BTreeSet<&ClientId> = registrations
+        .of_user(user, server.now())
+        .map(|binding| &binding.client_id)
+        .collect();
+    clients
+        .into_iter()
+        .filter(|(other, id)| other == user && !registered.contains(id))
+        .map(|(_, id)| id)
+        .collect()
+}
