@@ -3,7 +3,7 @@
 //!
 //! Invariants: exactly one line goes out for each line that comes in, in order, whatever it holds;
 //! an operation or field that is not in the table is an error, never skipped; nothing of a line is
-//! remembered for the next one. The table in [`op`] is the only place that names fields: reading,
+//! remembered for the next one. The table in `op` is the only place that names fields: reading,
 //! `--ops` and the documentation come from it.
 
 mod args;

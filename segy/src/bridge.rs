@@ -1,7 +1,7 @@
 //! One external channel joined to one MC call: the only place with call logic.
 //!
 //! A talkgroup's channel stands, and calls of its group come and go by themselves: that is this file.
-//! A private call has two ends that come and go together; [`private`] sets it up and ends it, and what
+//! A private call has two ends that come and go together; `private` sets it up and ends it, and what
 //! is said in it goes through here too.
 //!
 //! ```text

@@ -1,7 +1,7 @@
 //! The interface to the MC system (TS 33.180 L.4): what the gateway is as MC clients.
 //!
-//! One client, or one for each external user ([`roster`]), performs steps T, K, G and S and holds its
-//! keys. What several clients tell of one group is merged to one account of it ([`merge`]); a private
+//! One client, or one for each external user (`roster`), performs steps T, K, G and S and holds its
+//! keys. What several clients tell of one group is merged to one account of it (`merge`); a private
 //! call is one client's. This module and its parts turn events of clients into [`McEvent`]s for
 //! bridges and carry out their [`McCommand`]s.
 

@@ -1,6 +1,6 @@
 //! Analogue conventional: a channel is the conference `sip:chanN@lmr`, speech is RTP PCMU.
 //!
-//! A radio is `sip:unitN@lmr`: calls to it and what it dials go one to one ([`unit_call`]).
+//! A radio is `sip:unitN@lmr`: calls to it and what it dials go one to one (`unit_call`).
 //!
 //! Any softphone may INVITE into a channel. Its speech is its push-to-talk: a packet of speech
 //! presses, 500 ms without release. A peer that also sends INFO ([`ptt`]) is taken at its word and
