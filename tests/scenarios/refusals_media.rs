@@ -1,6 +1,7 @@
 //! Floor requests and speech that must lead nowhere.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use floor_control::message::{FloorMessage, FloorPacket, FloorRelease, FloorRequest};
 use lab::parties::Party;
@@ -342,6 +343,8 @@ async fn a_member_who_may_only_listen_is_denied_the_floor() {
     let dir = tempfile::tempdir().unwrap();
     let lab = start(&dir).await;
     make_bob_a_listener(&lab).await;
+    // The server asks for a document it knows only after two seconds (`groups.max_age_s`).
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     let (alice, bob) = one_group(&lab).await;
     let mut floor = Floor::new(&bob);
     let call = bob.call(GROUP, false).await;
