@@ -313,14 +313,22 @@ impl Addresses {
     /// # Errors
     /// When the system has no free port left.
     pub fn free() -> std::io::Result<Self> {
-        // All listeners stay open until every port is drawn, so that none is drawn twice.
+        let mut ports = quiet_ports();
+        // All sockets stay open until every port is drawn, so that none is drawn twice.
         let mut held = Vec::new();
         let mut addresses = Vec::new();
         for (name, _) in PortName::ALL {
-            let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            let address = tcp.local_addr()?;
+            let drawn = ports.find_map(|port| {
+                let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+                let sockets = (
+                    TcpListener::bind(address).ok()?,
+                    UdpSocket::bind(address).ok()?,
+                );
+                Some((address, sockets))
+            });
+            let (address, sockets) = drawn.ok_or(std::io::ErrorKind::AddrInUse)?;
             addresses.push((*name, address));
-            held.push((tcp, UdpSocket::bind(address)));
+            held.push(sockets);
         }
         Ok(Self(addresses))
     }
@@ -346,6 +354,15 @@ impl Addresses {
     pub fn iter(&self) -> impl Iterator<Item = (PortName, SocketAddr)> + '_ {
         self.0.iter().copied()
     }
+}
+
+/// Ports in an order of this process's own, below those the system gives to outgoing connections: a
+/// service that starts must not find its port taken by a connection of its neighbours.
+fn quiet_ports() -> impl Iterator<Item = u16> {
+    const FIRST: u16 = 10_240;
+    const COUNT: u16 = 20_000;
+    let start = u16::try_from(u64::from(std::process::id()) * 97 % u64::from(COUNT)).unwrap_or(0);
+    (0..COUNT).map(move |step| FIRST + (start + step) % COUNT)
 }
 
 #[cfg(test)]
