@@ -147,9 +147,9 @@ async fn speech_is_one_row_and_filters_hide_what_they_say() {
     let speech = browser.wait_for("#rows tr.media .times").await;
     browser.until(&speech, |text| text == "× 50").await;
 
-    browser.click("#with-media").await;
+    browser.flip("#with-media").await;
     browser.wait_gone("#rows tr.media").await;
-    browser.click("#with-media").await;
+    browser.flip("#with-media").await;
     browser.wait_for("#rows tr.media").await;
     browser.click("#by-interface option[value='SIP-1']").await;
     browser.wait_gone("#rows tr.media").await;

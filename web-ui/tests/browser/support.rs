@@ -231,9 +231,15 @@ impl Browser {
         }
     }
 
-    pub(crate) async fn press(&self, css: &str, key: Key) {
+    pub(crate) async fn press(&self, css: &str, key: impl Into<TypingData>) {
         let element = self.find(css).await;
         element.send_keys(key).await.unwrap();
+    }
+
+    /// Flips a check box by keyboard: a map that grows at this moment cannot move it from under the
+    /// pointer.
+    pub(crate) async fn flip(&self, css: &str) {
+        self.press(css, " ").await;
     }
 
     pub(crate) async fn type_in(&self, css: &str, text: &str) {
