@@ -15,6 +15,8 @@ mod support;
 
 #[path = "scenarios/approaches.rs"]
 mod approaches;
+#[path = "scenarios/console.rs"]
+mod console;
 #[path = "scenarios/domains.rs"]
 mod domains;
 #[path = "scenarios/domains_clients.rs"]

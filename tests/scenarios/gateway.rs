@@ -14,7 +14,7 @@ use mc_client::{Callee, ClientEvent, Commencement, PrivateCall};
 use mc_ids::GroupId;
 use serde_json::Value;
 
-use crate::support::{GROUP, PATIENCE, ready, start, until};
+use crate::support::{GROUP, PATIENCE, kept, logged, ready, start, until};
 
 fn sentence(name: &str) -> (Vec<u8>, Vec<i16>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -231,5 +231,42 @@ async fn a_private_call_that_does_not_come_up_says_why_on_both_sides() {
     assert_eq!(status["refusals"]["unmapped"], 1);
     assert_eq!(status["refusals"]["unknown_mc_user"], 1);
     assert_eq!(status["private_calls"], serde_json::json!([]));
+    alice.stop().await;
+}
+
+#[tokio::test]
+async fn a_talkgroup_nobody_mapped_stays_on_the_radio_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = start(&dir).await;
+    let alice = ready(&lab, "alice").await;
+    let radios = Radios::at(lab.addresses().of(PortName::LmrSim)).unwrap();
+    let (before, gateway) = (kept(&lab).await, status(&lab).await);
+
+    // Talkgroup 2 is on the air and in no map: its radios hear each other, nobody else hears them.
+    let mut at_alice = alice.follow();
+    radios.tune("1001", Some(2)).await.unwrap();
+    radios.record("1001").await.unwrap();
+    let (wav, said) = sentence("lmr.wav");
+    let talk = radios.talk("1003", wav.clone()).await.unwrap();
+    assert_eq!(radios.until_ended(talk.id).await.unwrap().state, "done");
+    let heard = radios.recording("1001").await.unwrap().unwrap();
+    assert!(heard.samples.len() * 3 > said.len(), "it was on the air");
+
+    // Nor is it a party that a mapped radio's user can call.
+    radios.tune("1001", Some(1)).await.unwrap();
+    let to_it = not_reached(&radios, "1001", "sip:chan2@lmr").await;
+    assert_eq!(to_it, 404);
+    logged(&lab, "segy", "chan2").await;
+    assert_eq!(kept(&lab).await, before);
+    let after = status(&lab).await;
+    assert_eq!(after["talkgroups"], gateway["talkgroups"]);
+    assert_eq!(after["counters"]["talks_to_mc"], 0);
+    assert_eq!(after["refusals"]["unknown_mc_user"], 1);
+
+    // The first thing alice hears is the mapped talkgroup.
+    radios.talk("1001", wav).await.unwrap();
+    let (_, alias, samples) = listen(&mut at_alice).await;
+    assert_eq!(alias.as_deref(), Some(UNIT_1001));
+    understood(&said, &samples);
     alice.stop().await;
 }

@@ -159,7 +159,7 @@ impl Keys {
         } else {
             media_keys(&Pck::from_octets(octets), session, csb_id, &rand)
         };
-        let key_and_salt = hex::encode(keys.master_key) + &hex::encode(keys.master_salt);
+        let key_and_salt = [hex::encode(keys.master_key), hex::encode(keys.master_salt)].concat();
         let mki = mki.to_owned();
         Ok(Some(StreamKey { mki, key_and_salt }))
     }

@@ -12,7 +12,8 @@ mod support;
 use std::time::Duration;
 
 use mc_trace::{Direction, Endpoint, Event, Transport, names};
-use support::{Browser, Lab};
+use support::Lab;
+use testkit::browser::Browser;
 use thirtyfour::prelude::*;
 
 fn sip(direction: Direction, node: &str, start_line: &str) -> Event {
@@ -154,7 +155,7 @@ async fn speech_is_one_row_and_filters_hide_what_they_say() {
     browser.click("#by-interface option[value='SIP-1']").await;
     browser.wait_gone("#rows tr.media").await;
     browser.wait_for("#rows tr[data-id='2']").await;
-    browser.type_in("#by-text", "no such text").await;
+    browser.press("#by-text", "no such text").await;
     browser.wait_gone("#rows tr").await;
     let count = browser.find("#count").await;
     browser
