@@ -207,13 +207,13 @@ impl Network {
     }
 
     /// Speech of a leg; ignored unless it holds the channel.
-    pub fn voice(&self, id: ParticipantId, frame: &Frame) {
+    pub fn voice(&self, id: ParticipantId, frame: &Frame, at_us: u64) {
         let mut state = self.lock();
         let Some(leg) = state.legs.get(&id) else {
             return;
         };
         let channel = leg.channel;
-        state.voice(channel, id, frame, unix_us());
+        state.voice(channel, id, frame, at_us);
     }
 
     /// A leg (the gateway) says that the far side refused the present talker.
@@ -432,14 +432,14 @@ impl State {
         });
     }
 
-    fn voice(&mut self, channel: ChannelId, id: ParticipantId, frame: &Frame, now_us: u64) -> bool {
+    fn voice(&mut self, channel: ChannelId, id: ParticipantId, frame: &Frame, at_us: u64) -> bool {
         let holder = self.channels.get(&channel).and_then(Talkgroup::holder);
         if holder.is_none_or(|holder| holder.participant != id) {
             return false;
         }
         for radio in self.radios.values_mut() {
             if radio.channel() == Some(channel) && radio.id != id {
-                radio.recorder.hear(frame, now_us);
+                radio.recorder.hear(frame, at_us);
             }
         }
         for leg in self

@@ -61,6 +61,14 @@ impl Up {
     }
 }
 
+/// A test that fails leaves nothing running either.
+impl Drop for Up {
+    fn drop(&mut self) {
+        let mut down = mcbox(self.state.path()).into_std();
+        let _best_effort = down.args(["down", "--purge"]).status();
+    }
+}
+
 fn mcbox(state: &Path) -> Command {
     let mut command = Command::new(binaries().join("mcbox"));
     command.arg("--state").arg(state.join("lab"));

@@ -21,8 +21,10 @@ use std::time::{Duration, Instant};
 use crate::FRAME;
 
 mod arrival;
+mod clock;
 
 use arrival::{Arrivals, Place, Position};
+pub use clock::PlayClock;
 
 /// Frames made up in a row before there is silence instead: 100 ms.
 const MOST_CONCEALED: u16 = 5;

@@ -30,6 +30,8 @@ use crate::state_dir::StateDir;
 
 /// The largest packet that is read.
 const MAX_PACKET: usize = 2048;
+/// Most packets of speech that are read between two floor messages: half a second.
+const MOST_WAITING: usize = 25;
 
 /// What calls share with their client.
 #[derive(Debug, Clone)]
@@ -158,6 +160,7 @@ impl Call {
                     self.on_audio(audio.get_mut(..length).unwrap_or_default(), from, received);
                 }
                 Ok((length, from)) = self.sockets.floor.recv_from(&mut floor), if connected => {
+                    self.hear_out(&mut audio).await;
                     self.on_floor(floor.get_mut(..length).unwrap_or_default(), from);
                 }
                 () = until(timeout) => self.participant.handle(Input::Timeout, Instant::now()),
@@ -166,6 +169,22 @@ impl Call {
         }
         self.participant.handle(Input::CallRelease, Instant::now());
         self.drain().await;
+    }
+
+    /// Takes in the speech that waits: a Floor Idle that is read before it must not end a talker who
+    /// is still to be heard.
+    async fn hear_out(&mut self, buffer: &mut [u8]) {
+        for _ in 0..MOST_WAITING {
+            let Ok((length, from)) = self.sockets.audio.try_recv_from(buffer) else {
+                return;
+            };
+            self.on_audio(
+                buffer.get_mut(..length).unwrap_or_default(),
+                from,
+                Instant::now(),
+            );
+            self.drain().await;
+        }
     }
 
     async fn on_command(&mut self, command: CallCommand) {

@@ -2,16 +2,15 @@
 
 use std::time::Instant;
 
-use mc_audio::FRAME;
-use mc_audio::jitter::{JitterBuffer, Pulled, Settings, Stamp, Statistics};
+use mc_audio::jitter::{JitterBuffer, PlayClock, Pulled, Settings, Stamp, Statistics};
 
 use super::types::Speech;
 
-/// A jitter buffer with its clock: one frame every 20 ms from the first one on.
+/// A jitter buffer with its clock.
 #[derive(Debug)]
 pub(super) struct Downlink {
     buffer: JitterBuffer<Speech>,
-    next: Option<Instant>,
+    clock: PlayClock,
     /// Counts of the bursts before.
     before: Statistics,
 }
@@ -20,7 +19,7 @@ impl Downlink {
     pub(super) fn new() -> Self {
         Self {
             buffer: JitterBuffer::new(Settings::amr_wb()),
-            next: None,
+            clock: PlayClock::default(),
             before: Statistics::default(),
         }
     }
@@ -29,7 +28,7 @@ impl Downlink {
     pub(super) fn clear(&mut self) {
         self.before = self.statistics();
         self.buffer = JitterBuffer::new(Settings::amr_wb());
-        self.next = None;
+        self.clock.stop();
     }
 
     /// The talker has ended: nothing is made up behind his last frame.
@@ -46,19 +45,18 @@ impl Downlink {
     }
 
     pub(super) fn push(&mut self, stamp: Stamp, speech: Speech, now: Instant) {
-        self.next.get_or_insert(now);
+        self.clock.start(now);
         self.buffer.push(stamp, [speech.held(now)], now);
     }
 
     /// When [`Self::pull`] is due.
-    pub(super) const fn due(&self) -> Option<Instant> {
-        self.next
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.clock.due()
     }
 
     /// What is to be played now; `None` while nothing is due.
     pub(super) fn pull(&mut self, now: Instant) -> Option<Pulled<Speech>> {
-        let next = self.next.filter(|next| *next <= now)?;
-        self.next = Some(next + FRAME);
+        let next = self.clock.tick(now, self.buffer.is_empty())?;
         Some(match self.buffer.pull(next) {
             Pulled::Frame(speech) => Pulled::Frame(speech.resumed(now)),
             Pulled::Lost => Pulled::Lost,

@@ -170,6 +170,15 @@ impl Rig {
         done
     }
 
+    /// The process does not run for a while; then its timer is the first to be served.
+    fn held_up(&mut self, time: Duration) -> Vec<String> {
+        self.now += time;
+        let outputs = self.give(Input::Timeout);
+        let at = self.elapsed_ms();
+        let line = |output| format!("{at} ms: {output}");
+        outputs.into_iter().map(line).collect()
+    }
+
     fn elapsed_ms(&self) -> u128 {
         self.now.duration_since(self.start).as_millis()
     }

@@ -101,7 +101,7 @@ impl Bridge {
             match pulled {
                 Pulled::Frame(speech) => self.tell_external(ExternalCommand::Speech(speech)),
                 Pulled::Lost => self.tell_external(ExternalCommand::Lost),
-                Pulled::Silence => {}
+                Pulled::Silence => self.tell_external(ExternalCommand::Silence),
             }
         }
     }

@@ -247,6 +247,8 @@ pub enum ExternalCommand {
     Speech(Speech),
     /// A frame did not come in time.
     Lost,
+    /// Nothing was said for 20 ms.
+    Silence,
     /// Tell the external user who calls that the MC user is alerted.
     Alert,
     /// Answer the external user who calls.

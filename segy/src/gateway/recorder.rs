@@ -78,7 +78,7 @@ impl Recorder {
                 }
                 true
             }
-            ExternalCommand::Lost => true,
+            ExternalCommand::Lost | ExternalCommand::Silence => true,
             ExternalCommand::Press(_)
             | ExternalCommand::Release
             | ExternalCommand::Refuse

@@ -15,15 +15,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::ptt::{MEDIA_TYPE, Ptt, PttInfo};
-use super::rtp::Sender;
+use super::rtp::{FRAME_US, Playout, Sender};
 use super::sip_trace;
 use crate::air::AirContext;
 use crate::impair::{Impairments, Link};
-use crate::network::{Downlink, Frame};
+use crate::network::{Downlink, Frame, unix_us};
 use crate::talkgroup::{ParticipantId, Talker};
 pub(super) use answer::{AudioSocket, Far, acceptable, answered, label as caller};
-use speech_in::{Heard, SpeechIn};
+use speech_in::{Heard, SpeechIn, Spoken};
 
+/// Longest packet that is read.
+const MAX_PACKET: usize = 2048;
+/// Most packets that are read before an INFO: half a second of speech.
+const MOST_WAITING: usize = 25;
 /// INFO requests that may wait for the answer to the one before.
 const INFO_QUEUE: usize = 16;
 
@@ -57,6 +61,7 @@ pub(super) struct Leg {
     id: ParticipantId,
     downlink: mpsc::Receiver<Downlink>,
     speech_in: SpeechIn,
+    played: Playout,
     sender: Sender,
     last_sent: Instant,
     impairments: watch::Receiver<Impairments>,
@@ -69,7 +74,7 @@ impl Leg {
     /// Serves the call until it ends.
     pub(super) async fn run(mut self, mut events: mpsc::Receiver<LegEvent>) {
         let shutdown = self.context.shutdown.clone();
-        let mut buffer = vec![0; 2048];
+        let mut buffer = vec![0; MAX_PACKET];
         loop {
             let silence = self.speech_in.deadline();
             tokio::select! {
@@ -159,10 +164,23 @@ impl Leg {
                 }
             }
             Ptt::Off => {
+                self.hear_out();
                 self.speech_in.signalled(false);
                 self.context.network.release(self.id);
             }
             Ptt::Denied => self.context.network.refuse_talker(self.id),
+        }
+    }
+
+    /// Takes in the speech that waits: an INFO that is read before it must not cut off what was said
+    /// before the release.
+    fn hear_out(&mut self) {
+        let mut buffer = [0; MAX_PACKET];
+        for _ in 0..MOST_WAITING {
+            let Ok((length, from)) = self.socket.try_recv_from(&mut buffer) else {
+                return;
+            };
+            self.on_packet(buffer.get(..length).unwrap_or_default(), from);
         }
     }
 
@@ -203,21 +221,23 @@ impl Leg {
         );
         match self.speech_in.packet(packet) {
             Heard::Nothing => {}
-            Heard::Press(frames) => {
+            Heard::Press(spoken) => {
                 let talker = self.speech_in.talker.clone();
                 if self.context.network.press(talker) {
-                    self.pass_on(&frames);
+                    self.pass_on(&spoken);
                 } else {
                     self.speech_in.refused();
                 }
             }
-            Heard::Speech(frames) => self.pass_on(&frames),
+            Heard::Speech(spoken) => self.pass_on(&spoken),
         }
     }
 
-    fn pass_on(&self, frames: &[Frame]) {
-        for frame in frames {
-            self.context.network.voice(self.id, frame);
+    fn pass_on(&mut self, spoken: &Spoken) {
+        let mut at_us = self.played.at(spoken.stamp, unix_us());
+        for frame in &spoken.frames {
+            self.context.network.voice(self.id, frame, at_us);
+            at_us += FRAME_US;
         }
     }
 

@@ -7,6 +7,12 @@ use crate::network::Frame;
 
 /// Payload type of PCMU.
 pub(super) const PCMU: u8 = 0;
+/// Microseconds of a tick of the RTP clock.
+const TICK_US: i64 = 125;
+/// Microseconds of a frame.
+pub(super) const FRAME_US: u64 = 20_000;
+/// How far a stream's clock and ours may be apart before it is taken as another spurt.
+const FARTHEST_US: u64 = 1_000_000;
 /// Most samples that are taken from one packet: 60 ms.
 const MAX_SAMPLES: usize = 3 * FRAME_8K;
 
@@ -14,17 +20,24 @@ const MAX_SAMPLES: usize = 3 * FRAME_8K;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Packet<'a> {
     pub(super) payload_type: u8,
-    pub(super) marker: bool,
     pub(super) sequence: u16,
-    pub(super) ssrc: u32,
+    pub(super) stamp: Stamp,
     pub(super) payload: &'a [u8],
+}
+
+/// A packet's place in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) ssrc: u32,
+    pub(super) timestamp: u32,
+    pub(super) marker: bool,
 }
 
 impl<'a> Packet<'a> {
     /// Reads a packet; `None` for anything that is not RTP version 2 within its own lengths.
     pub(super) fn parse(octets: &'a [u8]) -> Option<Self> {
         let (head, rest) = octets.split_first_chunk::<12>()?;
-        let [first, second, s0, s1, _, _, _, _, c0, c1, c2, c3] = *head;
+        let [first, second, s0, s1, t0, t1, t2, t3, c0, c1, c2, c3] = *head;
         // RTCP on the same port (RFC 5761) is not speech.
         if first >> 6 != 2 || (192..=223).contains(&second) {
             return None;
@@ -41,9 +54,12 @@ impl<'a> Packet<'a> {
         }
         Some(Self {
             payload_type: second & 0x7f,
-            marker: second & 0x80 != 0,
             sequence: u16::from_be_bytes([s0, s1]),
-            ssrc: u32::from_be_bytes([c0, c1, c2, c3]),
+            stamp: Stamp {
+                ssrc: u32::from_be_bytes([c0, c1, c2, c3]),
+                timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+                marker: second & 0x80 != 0,
+            },
             payload,
         })
     }
@@ -62,6 +78,30 @@ impl<'a> Packet<'a> {
                 frame
             })
             .collect()
+    }
+}
+
+/// When the speech of a stream is played: its own clock says, so that packets that were held up on the
+/// way come out as they were said.
+#[derive(Debug, Default)]
+pub(super) struct Playout {
+    /// The stream, and a timestamp of it with its Unix time in microseconds.
+    spurt: Option<(u32, u32, u64)>,
+}
+
+impl Playout {
+    /// Unix time in microseconds at which a packet that came at `now_us` is played.
+    pub(super) fn at(&mut self, stamp: Stamp, now_us: u64) -> u64 {
+        let known = self.spurt.filter(|(ssrc, ..)| *ssrc == stamp.ssrc);
+        let by_its_clock = known.map(|(_, timestamp, at_us)| {
+            // A packet that was overtaken lies in the past.
+            let ticks = stamp.timestamp.wrapping_sub(timestamp).cast_signed();
+            at_us.saturating_add_signed(i64::from(ticks) * TICK_US)
+        });
+        let near = |at: &u64| at.abs_diff(now_us) <= FARTHEST_US && !stamp.marker;
+        let at_us = by_its_clock.filter(near).unwrap_or(now_us);
+        self.spurt = Some((stamp.ssrc, stamp.timestamp, at_us));
+        at_us
     }
 }
 
@@ -121,9 +161,9 @@ mod tests {
             ]
         );
         let packet = Packet::parse(&first).unwrap();
-        assert!(packet.marker);
+        assert!(packet.stamp.marker);
         assert_eq!(
-            (packet.payload_type, packet.sequence, packet.ssrc),
+            (packet.payload_type, packet.sequence, packet.stamp.ssrc),
             (0, 0xffff, 0xaabb_ccdd)
         );
         assert_eq!(packet.frames().len(), 1);
@@ -132,6 +172,51 @@ mod tests {
         assert_eq!(second[1..8], [0, 0, 0, 0, 0, 0, 159]);
         sender.begin(8000);
         assert_eq!(sender.packet(&SILENCE_8K)[1], 0x80, "a new spurt is marked");
+    }
+
+    #[test]
+    fn what_was_held_up_is_played_where_it_was_said() {
+        let mut playout = Playout::default();
+        let stamp = |timestamp: u32, marker| Stamp {
+            ssrc: 7,
+            timestamp,
+            marker,
+        };
+        let start = 1_000_000;
+        let second = u32::MAX - 100;
+        assert_eq!(
+            playout.at(stamp(second.wrapping_sub(160), true), start),
+            start
+        );
+        assert_eq!(
+            playout.at(stamp(second, false), start + 190_000),
+            start + 20_000
+        );
+        let third = second.wrapping_add(160);
+        assert_eq!(
+            playout.at(stamp(third, false), start + 191_000),
+            start + 40_000
+        );
+        assert_eq!(
+            playout.at(stamp(second, false), start + 192_000),
+            start + 20_000
+        );
+        // Another spurt, another stream, or a clock that has nothing to do with ours.
+        let next = third.wrapping_add(160);
+        assert_eq!(
+            playout.at(stamp(next, true), start + 900_000),
+            start + 900_000
+        );
+        let leap = next.wrapping_add(800_000);
+        assert_eq!(
+            playout.at(stamp(leap, false), start + 920_000),
+            start + 920_000
+        );
+        let other = Stamp {
+            ssrc: 8,
+            ..stamp(leap, false)
+        };
+        assert_eq!(playout.at(other, start + 990_000), start + 990_000);
     }
 
     #[test]

@@ -239,9 +239,39 @@ fn a_lost_packet_is_played_as_lost() {
         .collect();
     assert_eq!(
         played,
-        ["play 0", "play 1", "lost", "play 3", "play 4", "play 5"]
+        [
+            "silence", "silence", "play 0", "play 1", "lost", "play 3", "play 4", "play 5"
+        ]
     );
     assert_eq!(rig.bridge.concealed(), 1);
+}
+
+/// The gateway's own process is held up for 200 ms: what came meanwhile is read and played whole, and
+/// nothing is made up although its clock runs before its packets are read.
+#[test]
+fn a_gateway_that_was_held_up_loses_nothing() {
+    let mut rig = Rig::in_call();
+    rig.give(taken(ALICE));
+    let mut done = Vec::new();
+    for _ in 0..4 {
+        done.extend(rig.mc_speech());
+        done.extend(rig.pass(ms(20)));
+    }
+    done.extend(rig.pass(ms(30)));
+    done.extend(rig.held_up(ms(210)));
+    for _ in 0..12 {
+        done.extend(rig.mc_speech());
+    }
+    for _ in 0..4 {
+        done.extend(rig.mc_speech());
+        done.extend(rig.pass(ms(20)));
+    }
+    rig.give(Input::Mc(McEvent::FloorIdle));
+    done.extend(rig.pass(ms(100)));
+    let lost = done.iter().filter(|line| line.ends_with(": lost")).count();
+    let played = done.iter().filter(|line| line.contains(": play ")).count();
+    assert_eq!((lost, played), (0, 20), "{done:#?}");
+    assert_eq!(rig.bridge.concealed(), 0);
 }
 
 /// Floor Taken may be lost, or overtaken by speech: speech alone makes a talker.

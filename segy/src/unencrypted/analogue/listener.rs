@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use mc_audio::concealment::Concealer;
-use mc_audio::jitter::{JitterBuffer, Pulled, Settings, Stamp};
+use mc_audio::jitter::{JitterBuffer, PlayClock, Pulled, Settings, Stamp};
 use mc_audio::resample::Upsampler;
-use mc_audio::{FRAME, FRAME_8K, Frame8k, g711};
+use mc_audio::{FRAME_8K, Frame8k, g711};
 use mc_media::rtp::Header;
 
 use super::speaker::PCMU;
@@ -45,7 +45,7 @@ pub(super) struct Listener {
     /// known, speech waits for the INFO it may have overtaken.
     signals: Option<bool>,
     heard: Instant,
-    next: Option<Instant>,
+    clock: PlayClock,
     concealed: u64,
 }
 
@@ -60,7 +60,7 @@ impl Listener {
             key: Key::Released,
             signals: None,
             heard: now,
-            next: None,
+            clock: PlayClock::default(),
             concealed: 0,
         }
     }
@@ -71,8 +71,8 @@ impl Listener {
     }
 
     /// When [`Self::tick`] is due.
-    pub(super) const fn due(&self) -> Option<Instant> {
-        self.next
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.clock.due()
     }
 
     /// INFO: somebody pressed, or is described better.
@@ -128,28 +128,27 @@ impl Listener {
     fn press(&mut self, now: Instant) {
         self.key = Key::Pressed;
         self.heard = now;
-        self.next = Some(now);
+        self.clock.restart(now);
         self.concealer = Concealer::new();
         self.up = Upsampler::new();
     }
 
     fn release(&mut self) {
         self.key = Key::Released;
-        self.next = None;
+        self.clock.stop();
         self.buffer = JitterBuffer::new(Settings::pcmu());
     }
 
     /// Hands over the speech of the next 20 ms.
     pub(super) fn tick(&mut self, now: Instant) -> Vec<ExternalEvent> {
         let mut events = Vec::new();
-        while let Some(next) = self.next.filter(|next| *next <= now) {
-            self.next = Some(next + FRAME);
+        while let Some(next) = self.clock.tick(now, self.buffer.is_empty()) {
             match self.key {
                 Key::Overtaken { since } if since + OVERTAKEN <= now => {
                     events.extend(self.unannounced());
                 }
                 Key::Overtaken { .. } => {}
-                Key::Released => self.next = None,
+                Key::Released => self.clock.stop(),
                 Key::Pressed => {
                     events.extend(self.pull(next, now));
                     if self.signals != Some(true) && self.heard + self.silence <= now {

@@ -173,6 +173,7 @@ impl Session {
                 let packet = self.speaker.lost(now);
                 self.send(&packet);
             }
+            ExternalCommand::Silence => self.speaker.silence(),
             // The call is up.
             ExternalCommand::Alert | ExternalCommand::Answer | ExternalCommand::Reject(_) => {}
         }

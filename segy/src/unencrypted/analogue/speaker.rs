@@ -12,7 +12,11 @@ pub(super) const PCMU: u8 = 0;
 /// Octets of a packet of 20 ms.
 const PACKET: usize = MIN_HEADER + FRAME_8K;
 
-/// One stream: one SSRC, timestamps of the wall clock across talk spurts.
+/// Frames without speech behind which a packet begins a spurt for those who play it (RFC 3551 4.1).
+const PAUSE: u32 = 3;
+
+/// One stream: one SSRC. Within a spurt the timestamp counts frames, whenever they are sent, so that
+/// what is late is played where it was said; between spurts it follows the clock.
 #[derive(Debug)]
 pub(super) struct Speaker {
     down: Downsampler,
@@ -21,6 +25,8 @@ pub(super) struct Speaker {
     sequence: u16,
     timestamp: u32,
     last: Option<Instant>,
+    /// Frames since the last packet in which nothing was said; none at the begin of a spurt.
+    silent: Option<u32>,
 }
 
 impl Speaker {
@@ -32,6 +38,7 @@ impl Speaker {
             sequence,
             timestamp,
             last: None,
+            silent: None,
         }
     }
 
@@ -48,23 +55,37 @@ impl Speaker {
         self.packet(&frame, now)
     }
 
+    /// A frame in which nothing was said; nothing is sent.
+    pub(super) const fn silence(&mut self) {
+        if let Some(silent) = &mut self.silent {
+            *silent = silent.saturating_add(1);
+        }
+    }
+
     /// The next frame begins a talk spurt.
     pub(super) fn begin(&mut self) {
         self.down = Downsampler::new();
         self.concealer = Concealer::new();
+        self.silent = None;
     }
 
     fn packet(&mut self, frame: &Frame8k, now: Instant) -> [u8; PACKET] {
-        let passed = self.last.map(|last| now.saturating_duration_since(last));
-        let frames = passed.map_or(1, frames_in);
+        let frames = self.silent.map_or_else(
+            || {
+                let passed = self.last.map(|last| now.saturating_duration_since(last));
+                passed.map_or(1, frames_in)
+            },
+            |silent| silent.saturating_add(1),
+        );
+        let marker = self.silent.is_none_or(|silent| silent > PAUSE);
         let step = u32::try_from(FRAME_8K).unwrap_or(u32::MAX);
         self.timestamp = self.timestamp.wrapping_add(frames.wrapping_mul(step));
         self.sequence = self.sequence.wrapping_add(1);
         self.last = Some(now);
+        self.silent = Some(0);
         let header = rtp::Frame {
             payload_type: PCMU,
-            // A pause in the stream is a new spurt to those who play it (RFC 3551 4.1).
-            marker: passed.is_none() || frames > 3,
+            marker,
             timestamp: self.timestamp,
         };
         let mut packet = [0; PACKET];
@@ -88,9 +109,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packets_follow_the_clock_and_mark_spurts() {
+    fn timestamps_count_frames_in_a_spurt_and_follow_the_clock_between_spurts() {
         let (mut speaker, start) = (Speaker::new(7, 41, 1000), Instant::now());
-        let mut at = |ms: u64| {
+        let at = |speaker: &mut Speaker, ms: u64| {
             let packet = speaker.speech(&[1000; 320], start + Duration::from_millis(ms));
             let header = Header::read(&packet).unwrap();
             assert_eq!(
@@ -99,11 +120,16 @@ mod tests {
             );
             (header.sequence, header.timestamp, header.marker)
         };
-        assert_eq!(at(0), (42, 1160, true));
-        assert_eq!(at(21), (43, 1320, false), "timers are not exact");
-        assert_eq!(at(40), (44, 1480, false));
-        assert_eq!(at(80), (45, 1800, false), "one frame was silent");
-        assert_eq!(at(2080), (46, 17_800, true));
+        speaker.begin();
+        assert_eq!(at(&mut speaker, 0), (42, 1160, true));
+        assert_eq!(at(&mut speaker, 170), (43, 1320, false), "held up");
+        assert_eq!(at(&mut speaker, 171), (44, 1480, false), "caught up");
+        speaker.silence();
+        assert_eq!(at(&mut speaker, 180), (45, 1800, false), "one was silent");
+        (0..50).for_each(|_| speaker.silence());
+        assert_eq!(at(&mut speaker, 1200), (46, 9960, true), "a pause");
+        speaker.begin();
+        assert_eq!(at(&mut speaker, 3200), (47, 25_960, true), "2 s later");
     }
 
     #[test]

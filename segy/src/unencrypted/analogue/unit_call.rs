@@ -149,7 +149,8 @@ impl Ringing {
                     | ExternalCommand::Release
                     | ExternalCommand::Refuse
                     | ExternalCommand::Speech(_)
-                    | ExternalCommand::Lost,
+                    | ExternalCommand::Lost
+                    | ExternalCommand::Silence,
                 ) => {}
                 None => return self.refuse(StatusCode::TEMPORARILY_UNAVAILABLE),
             }

@@ -26,6 +26,10 @@ use super::{ImplicitRequest, MediaEvent, MediaPlaneError, RemoteMedia, SessionFa
 
 /// Longest floor control datagram, protection included.
 pub(super) const MAX_FLOOR_PACKET: usize = 2048;
+/// Longest media datagram: as long as there are.
+const MAX_MEDIA_PACKET: usize = 65_536;
+/// Most media packets that are read between two floor messages: half a second of speech.
+const MOST_WAITING: usize = 25;
 
 /// A session shared by the tasks of its sockets.
 #[derive(Debug)]
@@ -119,6 +123,7 @@ impl Session {
                 self.clone(),
                 leg.participant,
                 floor.clone(),
+                leg.audio.clone(),
                 leg.closed.clone(),
             ));
         }
@@ -520,7 +525,7 @@ async fn read_media(
     socket: Arc<UdpSocket>,
     closed: CancellationToken,
 ) {
-    let mut buffer = vec![0; 65_536];
+    let mut buffer = vec![0; MAX_MEDIA_PACKET];
     loop {
         tokio::select! {
             () = closed.cancelled() => return,
@@ -540,9 +545,10 @@ async fn read_floor(
     session: Arc<Session>,
     leg: ParticipantId,
     socket: Arc<UdpSocket>,
+    audio: Arc<UdpSocket>,
     closed: CancellationToken,
 ) {
-    let mut buffer = vec![0; MAX_FLOOR_PACKET];
+    let (mut buffer, mut media) = (vec![0; MAX_FLOOR_PACKET], vec![0; MAX_MEDIA_PACKET]);
     loop {
         tokio::select! {
             () = closed.cancelled() => return,
@@ -551,8 +557,20 @@ async fn read_floor(
                     tokio::task::yield_now().await;
                     continue;
                 };
+                hear_out(&session, leg, &audio, &mut media);
                 session.on_floor(leg, buffer.get_mut(..length).unwrap_or(&mut []), from);
             }
         }
+    }
+}
+
+/// Judges the media that waits: a Floor Release that is read before it must not cut off what was
+/// said before the release.
+fn hear_out(session: &Session, leg: ParticipantId, audio: &UdpSocket, buffer: &mut [u8]) {
+    for _ in 0..MOST_WAITING {
+        let Ok((length, from)) = audio.try_recv_from(buffer) else {
+            return;
+        };
+        session.on_media(leg, buffer.get(..length).unwrap_or(&[]), from);
     }
 }

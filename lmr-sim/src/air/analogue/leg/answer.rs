@@ -12,7 +12,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::super::rtp::Sender;
+use super::super::rtp::{Playout, Sender};
 use super::super::{Shared, allowed, channel_of};
 use super::{INFO_QUEUE, Leg, SpeechIn, send_infos};
 use crate::error::LmrError;
@@ -170,6 +170,7 @@ impl Leg {
             sdp_version: 0,
             id,
             downlink,
+            played: Playout::default(),
             speech_in: SpeechIn::new(&shared.media, talker),
             sender: Sender::new(
                 rng.next_u32(),

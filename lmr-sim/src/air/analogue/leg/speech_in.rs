@@ -5,7 +5,7 @@ use std::time::Duration;
 use mc_audio::level::is_louder;
 use tokio::time::Instant;
 
-use super::super::rtp::{PCMU, Packet};
+use super::super::rtp::{PCMU, Packet, Stamp};
 use crate::config::MediaConfig;
 use crate::network::Frame;
 use crate::talkgroup::Talker;
@@ -19,9 +19,16 @@ pub(super) enum Heard {
     /// Nothing: not speech, or the leg may not talk now.
     Nothing,
     /// The key was pressed, with the first speech.
-    Press(Vec<Frame>),
+    Press(Spoken),
     /// More speech.
-    Speech(Vec<Frame>),
+    Speech(Spoken),
+}
+
+/// The speech of one packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Spoken {
+    pub(super) stamp: Stamp,
+    pub(super) frames: Vec<Frame>,
 }
 
 /// The key as the packets show it.
@@ -92,7 +99,7 @@ impl SpeechIn {
         if frames.is_empty() || (!loud && !self.pressed) {
             return Heard::Nothing;
         }
-        if self.signals && !self.pressed && (self.refused || !packet.marker) {
+        if self.signals && !self.pressed && (self.refused || !packet.stamp.marker) {
             // Packets still on the way after the release; a marked one outran its INFO.
             return Heard::Nothing;
         }
@@ -102,10 +109,14 @@ impl SpeechIn {
         if self.refused {
             return Heard::Nothing;
         }
+        let spoken = Spoken {
+            stamp: packet.stamp,
+            frames,
+        };
         if std::mem::replace(&mut self.pressed, true) {
-            Heard::Speech(frames)
+            Heard::Speech(spoken)
         } else {
-            Heard::Press(frames)
+            Heard::Press(spoken)
         }
     }
 }
