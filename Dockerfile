@@ -10,14 +10,16 @@
 ARG BUILDER=rust:1.95.0-slim-bookworm
 
 FROM ${BUILDER} AS build
-# The C parts are SQLite and ring.
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends build-essential pkg-config
+# The C parts are SQLite and ring; espeak-ng and sox speak the demo's sentences.
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+    build-essential pkg-config espeak-ng sox
 WORKDIR /src
 COPY . .
-RUN deploy/containers/build-static /out && mkdir /empty
+RUN tests/speech/make /speech && deploy/containers/build-static /out && mkdir /empty
 
 FROM scratch AS services
 COPY --from=build /out/ /
+COPY --from=build /speech /speech
 # A named volume starts with the owner of the directory it covers.
 COPY --from=build --chown=65534:65534 /empty /lab
 USER 65534:65534
