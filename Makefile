@@ -13,9 +13,11 @@ BUILD_PACKAGES := build-essential pkg-config espeak-ng sox
 TEST_PACKAGES := tshark sngrep libsrtp2-dev libwolfssl-dev sip-tester xmlsec1 libxml2-utils openssl \
   chromium chromium-driver postgresql baresip-core python3-venv iproute2 ffmpeg
 PYTHON_PACKAGES := authlib==1.* pystoi numpy requests cryptography
+FUZZ_TARGETS := $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
+FUZZ_S ?= 60
 BINARIES := -p idms -p kms -p gms -p mcptt-server -p segy -p lmr-sim -p web-ui -p lab
 
-.PHONY: help demo lab lab-down test check bench e2e-docker fmt clean
+.PHONY: help demo lab lab-down test check bench fuzz e2e-docker fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -51,6 +53,14 @@ bench: $(STAMPS)/build $(STAMPS)/test ## measure the cryptography against wolfSS
 	cargo build --release --quiet -p bench-crypto
 	target/release/bench-crypto target/bench/wolfssl target/bench/crypto.json
 
+# cargo-fuzz asks for options of the compiler that are not stable; the toolchain stays the same.
+fuzz: $(STAMPS)/build $(STAMPS)/fuzz ## feed every reader of peers' octets with garbage, FUZZ_S seconds each
+	@for target in $(FUZZ_TARGETS); do \
+	  mkdir -p target/fuzz/corpus/$$target && echo "fuzz: $$target" && \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run --target-dir target/fuzz $$target target/fuzz/corpus/$$target fuzz/corpus/$$target \
+	    -- -max_total_time=$(FUZZ_S) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 || exit 1; \
+	done
+
 e2e-docker: ## run the lab in containers (installs and starts Docker where it is missing)
 	deploy/e2e-docker
 
@@ -80,6 +90,10 @@ $(STAMPS)/nextest:
 
 $(STAMPS)/deny:
 	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked --root target/tools
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/fuzz:
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked --root target/tools
 	@mkdir -p $(@D) && touch $@
 
 $(VENV)/.done: Makefile $(STAMPS)/test

@@ -105,17 +105,21 @@ impl Browser {
 
     /// Clicks.
     pub async fn click(&self, css: &str) {
-        // The page may redraw between finding and clicking: look again, as a person does.
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while let Err(error) = self.wait_for(css).await.click().await {
-            assert!(tokio::time::Instant::now() < deadline, "{css}: {error}");
-        }
+        self.act(css, async |element| element.click().await).await;
     }
 
     /// Types a key or text into an element.
-    pub async fn press(&self, css: &str, key: impl Into<TypingData>) {
-        let element = self.find(css).await;
-        element.send_keys(key).await.unwrap();
+    pub async fn press(&self, css: &str, keys: impl Into<TypingData> + Clone) {
+        self.act(css, async |element| element.send_keys(keys.clone()).await)
+            .await;
+    }
+
+    /// The page may redraw between finding an element and working it: look again, as a person does.
+    async fn act(&self, css: &str, action: impl AsyncFn(WebElement) -> WebDriverResult<()>) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while let Err(error) = action(self.wait_for(css).await).await {
+            assert!(tokio::time::Instant::now() < deadline, "{css}: {error}");
+        }
     }
 
     /// Flips a check box by keyboard: a map that grows at this moment cannot move it from under the

@@ -1,10 +1,5 @@
 //! A real headless Chromium opens the console and does what a person does.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod story;
 mod support;
