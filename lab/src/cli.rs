@@ -1,6 +1,7 @@
 //! The command line of `mcbox`.
 
 use crate::client::{self, ClientArgs};
+use crate::site::Approach;
 use crate::supervisor::{self, Lab, Setup};
 use crate::topology::{Addresses, Domain, PortName};
 use crate::{control, demo, doctor, domain, health, state::StateDir};
@@ -29,7 +30,7 @@ pub struct Cli {
 enum Command {
     /// Starts the lab with its console and keeps it running until Ctrl-C.
     #[command(
-        after_help = "Examples:\n  mcbox up\n  mcbox up --detach --ports free\n  mcbox up --domains mc.example,segy.example"
+        after_help = "Examples:\n  mcbox up\n  mcbox up --detach --ports free\n  mcbox up --approach 7.1,7.3"
     )]
     Up {
         /// Returns once every service is ready; `mcbox down` stops the lab. Without MC clients and
@@ -37,15 +38,19 @@ enum Command {
         #[arg(long)]
         detach: bool,
         #[command(flatten)]
+        sites: SiteArgs,
+        #[command(flatten)]
         setup: SetupArgs,
         #[command(flatten)]
         speech: SpeechArgs,
     },
-    /// Starts the lab, runs the calls, prints what each step came to, and stops the lab.
+    /// Starts what the calls need, runs the calls, prints what each step came to, and stops the lab.
     #[command(
         after_help = "Exit code 0 only if every call passed.\n\nExamples:\n  mcbox demo\n  mcbox demo --approach 7.1 --call group-lmr-to-mc\n  mcbox demo --json | jq '.calls[].steps'"
     )]
     Demo {
+        #[command(flatten)]
+        sites: SiteArgs,
         #[command(flatten)]
         calls: CallArgs,
         /// Prints JSON.
@@ -131,9 +136,25 @@ struct SetupArgs {
     /// Exports every key to logs/keys.jsonl, so that captures can be read. For closed labs only.
     #[arg(long, env = "MCBOX_LAB_KEYS")]
     lab_keys: bool,
-    /// The domains whose services run.
+    /// Domains whose services run, besides those that the approaches need.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "mc.example")]
     domains: Vec<Domain>,
+}
+
+/// Which sites.
+#[derive(Debug, Clone, Args)]
+struct SiteArgs {
+    /// Approaches, by their number in TR 33.880 clause 7.8 (default all).
+    #[arg(long = "approach", value_enum, value_delimiter = ',')]
+    approaches: Vec<Approach>,
+}
+
+impl SiteArgs {
+    /// The chosen approaches in their order.
+    fn chosen(&self) -> Vec<Approach> {
+        let wanted = |a: &Approach| self.approaches.is_empty() || self.approaches.contains(a);
+        Approach::ALL.into_iter().filter(wanted).collect()
+    }
 }
 
 /// Where the sentences are.
@@ -147,39 +168,31 @@ struct SpeechArgs {
 /// Which calls.
 #[derive(Debug, Clone, Args)]
 struct CallArgs {
-    /// Approaches, by their number in TR 33.880 clause 7.8 (default all that run).
-    #[arg(long = "approach", value_delimiter = ',')]
-    approaches: Vec<String>,
     /// Calls, by name (default all).
-    #[arg(long = "call", value_delimiter = ',')]
+    #[arg(long = "call", value_delimiter = ',', value_parser = demo::CALLS)]
     calls: Vec<String>,
 }
 
 impl CallArgs {
     /// The chosen calls in their order.
-    fn chosen(&self) -> anyhow::Result<Vec<(&'static str, &'static str)>> {
-        let known = demo::Runner::calls();
-        let named = |name: &str| known.iter().any(|(a, c)| *a == name || *c == name);
-        let names = self.approaches.iter().chain(&self.calls);
-        if let Some(stranger) = names.into_iter().find(|name| !named(name)) {
-            let all: Vec<String> = known.iter().map(|(a, c)| format!("{a} {c}")).collect();
-            anyhow::bail!("{stranger:?} is none of the calls: {}", all.join(", "));
-        }
-        let wanted =
-            |list: &[String], name: &str| list.is_empty() || list.iter().any(|n| n == name);
-        let chosen = known
-            .into_iter()
-            .filter(|(a, c)| wanted(&self.approaches, a) && wanted(&self.calls, c));
-        Ok(chosen.collect())
+    fn chosen(&self) -> Vec<&'static str> {
+        let wanted = |call: &&str| self.calls.is_empty() || self.calls.iter().any(|c| c == call);
+        demo::CALLS.into_iter().filter(wanted).collect()
     }
 }
 
 impl SetupArgs {
-    fn setup(self) -> std::io::Result<Setup> {
+    fn setup(self, sites: &SiteArgs) -> std::io::Result<Setup> {
+        let approaches = sites.chosen();
+        let mut domains = self.domains;
+        domains.extend(approaches.iter().map(|approach| approach.site().domain));
+        domains.sort();
+        domains.dedup();
         Ok(Setup {
             addresses: self.ports.addresses()?,
             lab_keys: self.lab_keys,
-            domains: self.domains,
+            domains,
+            approaches,
         })
     }
 }
@@ -201,12 +214,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up {
             detach,
+            sites,
             setup,
             speech,
-        } => up(&cli.state, detach, setup, &speech.directory).await,
+        } => up(&cli.state, detach, setup.setup(&sites)?, &speech.directory).await,
         Command::Raw(raw) => crate::raw::run(&raw),
         Command::Mikey(mikey) => crate::mikey_command::run(&mikey),
         Command::Demo {
+            sites,
             calls,
             json,
             attach,
@@ -216,9 +231,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let lab = if attach {
                 Lab::attach(StateDir::open(&cli.state)?)?
             } else {
-                start(&cli.state, setup).await?
+                start(&cli.state, setup.setup(&sites)?).await?
             };
-            run_demo(lab, &calls.chosen()?, json, &speech.directory).await
+            let runner = runner(lab, &speech.directory).await?;
+            run_demo(runner, &sites.chosen(), &calls.chosen(), json).await
         }
         Command::Client(args) => {
             let lab = Lab::attach(StateDir::open(&cli.state)?)?;
@@ -250,10 +266,9 @@ fn progress() -> anyhow::Result<ProgressBar> {
     Ok(bar)
 }
 
-async fn start(state: &Path, setup: SetupArgs) -> anyhow::Result<Lab> {
+async fn start(state: &Path, setup: Setup) -> anyhow::Result<Lab> {
     let bar = progress()?;
     let told = |what: &str| bar.set_message(format!("starting: {what}"));
-    let setup = setup.setup()?;
     let lab = Lab::start(StateDir::open(state)?, setup, &binaries()?, told).await;
     bar.finish_and_clear();
     Ok(lab?)
@@ -267,14 +282,9 @@ async fn runner(lab: Lab, speech: &Path) -> anyhow::Result<demo::Runner> {
     Ok(runner?)
 }
 
-async fn up(
-    state: &Path,
-    detach: bool,
-    setup: SetupArgs,
-    speech: &Path,
-) -> anyhow::Result<ExitCode> {
+async fn up(state: &Path, detach: bool, setup: Setup, speech: &Path) -> anyhow::Result<ExitCode> {
     let lab = start(state, setup).await?;
-    print_health(&lab.health().await, lab.addresses())?;
+    print_health(&lab.health().await, lab.setup())?;
     if detach {
         lab.leave_running();
         return Ok(ExitCode::SUCCESS);
@@ -304,17 +314,19 @@ async fn up(
 }
 
 async fn run_demo(
-    lab: Lab,
-    calls: &[(&'static str, &'static str)],
+    runner: demo::Runner,
+    approaches: &[Approach],
+    calls: &[&str],
     json: bool,
-    speech: &Path,
 ) -> anyhow::Result<ExitCode> {
-    let runner = runner(lab, speech).await?;
     let bar = progress()?;
     let mut rows = Vec::new();
-    for (approach, call) in calls {
-        bar.set_message(format!("{approach} {call}"));
-        rows.push(runner.run(approach, call).await?);
+    for approach in approaches {
+        let approach = approach.site().approach;
+        for call in calls {
+            bar.set_message(format!("{approach} {call}"));
+            rows.push(runner.run(approach, call).await?);
+        }
     }
     bar.finish_and_clear();
     runner.stop().await;
@@ -333,7 +345,7 @@ fn prepare(state: &Path, addresses: &Path, lab_keys: bool) -> anyhow::Result<Exi
     let setup = Setup {
         addresses,
         lab_keys,
-        ..Setup::default()
+        ..Setup::complete()
     };
     supervisor::prepare(&StateDir::open(state)?, &setup)?;
     Ok(ExitCode::SUCCESS)
@@ -352,11 +364,12 @@ async fn status(state: &Path, json: bool) -> anyhow::Result<ExitCode> {
         )
     })?;
     let ca = StateDir::open(state)?.file("certificates", "ca.pem");
-    let all = supervisor::all_health(&health::client(&ca)?, &record.setup()).await;
+    let setup = record.setup();
+    let all = supervisor::all_health(&health::client(&ca)?, &setup).await;
     let ready = all.iter().all(health::Health::is_ready);
     match json {
         true => print_json(&all)?,
-        false => print_health(&all, &record.addresses)?,
+        false => print_health(&all, &setup)?,
     }
     Ok(exit(ready))
 }
@@ -377,7 +390,11 @@ fn down(state: &Path, purge: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn examine(state: &Path, json: bool, ports: Ports) -> anyhow::Result<ExitCode> {
-    let findings = doctor::examine(&ports.addresses()?, &binaries()?, state);
+    let setup = Setup {
+        addresses: ports.addresses()?,
+        ..Setup::complete()
+    };
+    let findings = doctor::examine(&setup, &binaries()?, state);
     let fine = findings.iter().all(|f| f.ok);
     if json {
         print_json(&findings)?;
@@ -411,7 +428,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_health(all: &[health::Health], addresses: &Addresses) -> anyhow::Result<()> {
+fn print_health(all: &[health::Health], setup: &Setup) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -419,10 +436,9 @@ fn print_health(all: &[health::Health], addresses: &Addresses) -> anyhow::Result
         "service", "address", "health"
     )?;
     for health in all {
-        let mut services = Domain::ALL.iter().flat_map(|domain| domain.services());
-        let service = services.find(|s| s.name == health.service);
+        let service = setup.services().find(|s| s.name == health.service);
         let address = service
-            .map(|s| addresses.of(s.health).to_string())
+            .map(|s| setup.addresses.of(s.health).to_string())
             .unwrap_or_default();
         writeln!(
             out,

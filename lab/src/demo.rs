@@ -1,12 +1,10 @@
 //! `mcbox demo`: the calls of the approaches, step by step, each with a verdict.
 //!
-//! A step is `pass` or `fail` only when it was really done against the running services; what the
-//! lab cannot do yet is `later`, and the demo as a whole does not pass on it.
+//! A step is `pass` only when it was really done against the running services.
 
 mod group_call;
 mod private_call;
 mod runner;
-mod site;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -33,10 +31,8 @@ pub const LOWEST_SCORE: f64 = 0.75;
 pub enum Verdict {
     /// Done, and as it must be.
     Pass,
-    /// Done, and not as it must be.
+    /// Not done, or not as it must be.
     Fail,
-    /// Not done: this lab cannot do it yet, or no call that was run has it.
-    Later,
 }
 
 /// One call of one approach.
@@ -48,7 +44,7 @@ pub struct Call {
     pub call: &'static str,
     /// Whether the call itself came out as it must.
     pub verdict: Verdict,
-    /// Each step by its letter.
+    /// Each step of the call by its letter: a group call has no `P`, a private call no `C`.
     pub steps: BTreeMap<&'static str, Verdict>,
     /// Intelligibility (STOI) of what arrived, 0 to 1; 0 when nothing was measured.
     pub speech_score: f64,
@@ -70,32 +66,23 @@ pub struct Report {
 }
 
 impl Report {
-    /// The verdict over calls: every one must have passed, and there must be one. A step that is not
-    /// a call's own, the private call of a group call or the other way round, is shown as the calls
-    /// of its approach came out that have it.
+    /// The verdict over calls: every one must have passed, and there must be one.
     #[must_use]
-    pub fn over(mut calls: Vec<Call>) -> Self {
-        let of_approach = calls.clone();
-        for call in &mut calls {
-            for (step, verdict) in &mut call.steps {
-                if *verdict == Verdict::Later {
-                    let others = of_approach.iter().filter(|o| o.approach == call.approach);
-                    let verdicts = others.filter_map(|other| other.steps.get(step)).copied();
-                    *verdict = worst(verdicts.filter(|v| *v != Verdict::Later));
-                }
-            }
-        }
+    pub fn over(calls: Vec<Call>) -> Self {
         let passed = !calls.is_empty() && calls.iter().all(|c| c.verdict == Verdict::Pass);
         let verdict = if passed { Verdict::Pass } else { Verdict::Fail };
         Self { calls, verdict }
     }
 }
 
-fn worst(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
-    verdicts.fold(Verdict::Later, |worst, verdict| match worst {
-        Verdict::Fail => worst,
-        Verdict::Pass | Verdict::Later => verdict,
-    })
+/// The step that a call itself is: `P` or `C`.
+#[must_use]
+pub fn own_step(call: &str) -> &'static str {
+    if call.starts_with("private") {
+        "P"
+    } else {
+        "C"
+    }
 }
 
 /// The report as a table for a terminal.
@@ -114,7 +101,7 @@ pub fn table(report: &Report) -> String {
 }
 
 fn row(call: &Call) -> String {
-    let steps = STEPS.map(|s| format!("{:<5}", call.steps.get(s).map_or("", |v| word(*v))));
+    let steps = STEPS.map(|s| format!("{:<5}", call.steps.get(s).map_or("-", |v| word(*v))));
     let time = |ms: u64| {
         if ms == 0 {
             "-".to_owned()
@@ -142,7 +129,6 @@ const fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "FAIL",
-        Verdict::Later => "later",
     }
 }
 
@@ -155,7 +141,7 @@ mod tests {
             approach: "7.1".to_owned(),
             call: CALLS[0],
             verdict,
-            steps: BTreeMap::from([("T", Verdict::Pass), ("P", Verdict::Later)]),
+            steps: BTreeMap::from([("T", Verdict::Pass), ("C", verdict)]),
             speech_score: 0.93,
             access_ms: 120,
             mouth_to_ear_ms: 0,
@@ -166,30 +152,12 @@ mod tests {
     #[test]
     fn one_call_that_did_not_pass_fails_the_demo_and_so_does_none() {
         assert_eq!(Report::over(Vec::new()).verdict, Verdict::Fail);
-        let both = vec![call(Verdict::Pass), call(Verdict::Later)];
+        let both = vec![call(Verdict::Pass), call(Verdict::Fail)];
         assert_eq!(Report::over(both).verdict, Verdict::Fail);
         assert_eq!(
             Report::over(vec![call(Verdict::Pass)]).verdict,
             Verdict::Pass
         );
-    }
-
-    #[test]
-    fn a_step_of_other_calls_is_shown_as_they_came_out() {
-        let private = |approach: &str, verdict| Call {
-            approach: approach.to_owned(),
-            call: CALLS[2],
-            steps: BTreeMap::from([("P", verdict)]),
-            ..call(verdict)
-        };
-        let p = |others: Vec<Call>| {
-            let calls = std::iter::once(call(Verdict::Pass)).chain(others);
-            Report::over(calls.collect()).calls[0].steps["P"]
-        };
-        let (pass, fail) = (Verdict::Pass, Verdict::Fail);
-        assert_eq!(p(vec![private("7.2", pass)]), Verdict::Later);
-        assert_eq!(p(vec![private("7.1", pass), private("7.2", fail)]), pass);
-        assert_eq!(p(vec![private("7.1", fail), private("7.1", pass)]), fail);
     }
 
     #[test]
@@ -199,14 +167,14 @@ mod tests {
             table(&report),
             "\
 7.8   call               T     K     G     S     P     C      speech  access   m-to-e   verdict
-7.1   group-lmr-to-mc    pass                    later        0.93    120 ms   -        pass
+7.1   group-lmr-to-mc    pass  -     -     -     -     pass   0.93    120 ms   -        pass
 7.1 group-lmr-to-mc: said so"
         );
         let json = serde_json::to_value(&report).unwrap();
         let expected = serde_json::json!({
             "calls": [{
                 "approach": "7.1", "call": "group-lmr-to-mc", "verdict": "pass",
-                "steps": { "T": "pass", "P": "later" }, "speech_score": 0.93,
+                "steps": { "T": "pass", "C": "pass" }, "speech_score": 0.93,
                 "access_ms": 120, "mouth_to_ear_ms": 0, "detail": "said so",
             }],
             "verdict": "pass",

@@ -2,8 +2,10 @@
 
 mod agreement;
 
-use crate::topology::{Addresses, SERVICES};
+use crate::supervisor::Setup;
+use crate::topology::Addresses;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
@@ -38,10 +40,10 @@ impl Finding {
 
 /// Looks at everything the lab needs before it starts.
 #[must_use]
-pub fn examine(addresses: &Addresses, binaries: &Path, state: &Path) -> Vec<Finding> {
-    let mut findings = ports(addresses);
-    findings.extend(executables(binaries));
-    findings.extend(agreement::examine(addresses, std::env::vars()));
+pub fn examine(setup: &Setup, binaries: &Path, state: &Path) -> Vec<Finding> {
+    let mut findings = ports(&setup.addresses);
+    findings.extend(executables(setup, binaries));
+    findings.extend(agreement::examine(setup, std::env::vars()));
     findings.push(clock());
     findings.push(space(state));
     findings.extend(
@@ -70,8 +72,8 @@ fn ports(addresses: &Addresses) -> Vec<Finding> {
     addresses.iter().map(check).collect()
 }
 
-fn executables(binaries: &Path) -> Vec<Finding> {
-    let check = |name: &str| {
+fn executables(setup: &Setup, binaries: &Path) -> Vec<Finding> {
+    let check = |name: &'static str| {
         let path = binaries.join(name);
         let missing = (!path.is_file()).then(|| {
             (
@@ -81,7 +83,8 @@ fn executables(binaries: &Path) -> Vec<Finding> {
         });
         Finding::new(format!("executable {name}"), missing, "present")
     };
-    SERVICES.iter().map(|s| check(s.binary)).collect()
+    let needed: BTreeSet<_> = setup.services().map(|s| s.binary).collect();
+    needed.into_iter().map(check).collect()
 }
 
 /// Key periods and tokens need a clock that is at least in the right years; the program's own
@@ -176,7 +179,7 @@ mod tests {
     fn a_missing_executable_is_named() {
         let dir = tempfile::tempdir().unwrap();
         assert!(
-            executables(dir.path())
+            executables(&Setup::complete(), dir.path())
                 .iter()
                 .all(|f| !f.ok && f.fix.contains("make lab"))
         );

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::demo::{Failure, Verdict};
 use crate::health;
 use crate::supervisor::Lab;
-use crate::topology::PortName;
+use crate::topology::Service;
 
 /// The steps it goes through before any call.
 const STEPS: [&str; 4] = ["T", "K", "G", "S"];
@@ -56,13 +56,13 @@ pub struct GatewaySteps {
 }
 
 impl Gateway {
-    /// A gateway of a lab: the name of its service, and where it tells its status.
+    /// A gateway of a lab, which is this service.
     #[must_use]
-    pub fn of(lab: &Lab, name: &'static str, status: PortName) -> Self {
+    pub fn of(lab: &Lab, service: &'static Service) -> Self {
         let ca = lab.state().file("certificates", "ca.pem");
         Self {
-            name,
-            url: format!("https://{}/status", lab.addresses().of(status)),
+            name: service.name,
+            url: format!("https://{}/status", lab.addresses().of(service.health)),
             http: health::client(&ca).ok(),
         }
     }

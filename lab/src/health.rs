@@ -57,8 +57,7 @@ pub fn client(ca: &Path) -> anyhow::Result<reqwest::Client> {
 
 /// Asks one service.
 pub async fn ask(client: &reqwest::Client, service: &Service, addresses: &Addresses) -> Health {
-    let scheme = if service.tls { "https" } else { "http" };
-    let url = format!("{scheme}://{}/health", addresses.of(service.health));
+    let url = service.health_url(addresses);
     let answer = match client.get(&url).send().await {
         Ok(answer) => answer,
         Err(error) => return Health::unreachable(service.name, cause(&error)),

@@ -8,6 +8,7 @@
 pub mod certificates;
 pub mod cli;
 pub mod client;
+mod configure;
 pub mod control;
 pub mod demo;
 pub mod doctor;
@@ -22,6 +23,7 @@ pub mod process;
 pub mod radios;
 pub mod raw;
 pub mod render;
+pub mod site;
 pub mod speech;
 pub mod state;
 pub mod supervisor;

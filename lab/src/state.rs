@@ -1,5 +1,6 @@
 //! The state directory: everything a lab writes is below it.
 
+use crate::site::Approach;
 use crate::supervisor::Setup;
 use crate::topology::{Addresses, Domain};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,8 @@ pub struct LabRecord {
     pub lab_keys: bool,
     /// The domains that run.
     pub domains: Vec<Domain>,
+    /// The approaches whose sites run.
+    pub approaches: Vec<Approach>,
     /// The processes, in start order.
     pub processes: Vec<ProcessRecord>,
 }
@@ -67,6 +70,7 @@ impl LabRecord {
             addresses: self.addresses.clone(),
             lab_keys: self.lab_keys,
             domains: self.domains.clone(),
+            approaches: self.approaches.clone(),
         }
     }
 }
@@ -286,6 +290,7 @@ mod tests {
             addresses: Addresses::default(),
             lab_keys: false,
             domains: vec![Domain::Primary, Domain::Gateway],
+            approaches: vec![Approach::MigratedClients],
             processes: Vec::new(),
         };
         state.keep_record(&record).unwrap();

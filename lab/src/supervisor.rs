@@ -1,12 +1,13 @@
 //! Starting the services as local processes, and taking them down.
 
 use crate::certificates::{CertificateError, Certificates};
+use crate::configure::configure;
 use crate::health::{self, Health};
 use crate::process;
-use crate::render::{RenderError, render};
+use crate::render::RenderError;
+use crate::site::{Approach, Site};
 use crate::state::{LabRecord, ProcessRecord, StateDir, StateError};
 use crate::topology::{Addresses, Domain, PortName, Service};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -90,23 +91,31 @@ pub struct Setup {
     pub lab_keys: bool,
     /// The domains whose services run.
     pub domains: Vec<Domain>,
-}
-
-impl Default for Setup {
-    /// The primary domain on the documented ports.
-    fn default() -> Self {
-        Self {
-            addresses: Addresses::default(),
-            lab_keys: false,
-            domains: vec![Domain::Primary],
-        }
-    }
+    /// The approaches whose sites run.
+    pub approaches: Vec<Approach>,
 }
 
 impl Setup {
-    /// The services of all domains, in the order they start.
+    /// Every domain and every site, on the documented ports.
+    #[must_use]
+    pub fn complete() -> Self {
+        Self {
+            addresses: Addresses::default(),
+            lab_keys: false,
+            domains: Domain::ALL.to_vec(),
+            approaches: Approach::ALL.to_vec(),
+        }
+    }
+
+    /// The sites, in the order of the approaches.
+    pub fn sites(&self) -> impl Iterator<Item = &'static Site> {
+        self.approaches.iter().map(|approach| approach.site())
+    }
+
+    /// The services of all domains and sites, in the order they start.
     pub fn services(&self) -> impl Iterator<Item = &'static Service> {
-        self.domains.iter().flat_map(|domain| domain.services())
+        let of_domains = self.domains.iter().flat_map(|domain| domain.services());
+        of_domains.chain(self.sites().flat_map(|site| &site.services))
     }
 }
 
@@ -209,6 +218,7 @@ impl Lab {
             addresses: self.setup.addresses.clone(),
             lab_keys: self.setup.lab_keys,
             domains: self.setup.domains.clone(),
+            approaches: self.setup.approaches.clone(),
             processes,
         })
     }
@@ -244,6 +254,12 @@ impl Lab {
     /// How each service is now.
     pub async fn health(&self) -> Vec<Health> {
         all_health(&self.client, &self.setup).await
+    }
+
+    /// What the lab was started with.
+    #[must_use]
+    pub const fn setup(&self) -> &Setup {
+        &self.setup
     }
 
     /// Where the services listen.
@@ -306,6 +322,7 @@ pub fn prepare(state: &StateDir, setup: &Setup) -> Result<(), StartError> {
         addresses: addresses.clone(),
         lab_keys: setup.lab_keys,
         domains: setup.domains.clone(),
+        approaches: setup.approaches.clone(),
         processes: Vec::new(),
     })?;
     Ok(())
@@ -347,44 +364,4 @@ fn refuse_second(state: &StateDir) -> Result<(), StartError> {
         Some(ProcessRecord { service, pid, .. }) => Err(StartError::Running { service, pid }),
         None => Ok(()),
     }
-}
-
-fn configure(
-    state: &StateDir,
-    setup: &Setup,
-    certificates: &Certificates,
-) -> Result<(), StartError> {
-    for service in setup.services() {
-        let values = values(state, setup, certificates, service)?;
-        let error = |source| StartError::Template {
-            service: service.name,
-            source,
-        };
-        let text = render(service.template, &values).map_err(error)?;
-        state.write(&state.configuration(service.name), text.as_bytes())?;
-    }
-    Ok(())
-}
-
-fn values(
-    state: &StateDir,
-    setup: &Setup,
-    certificates: &Certificates,
-    service: &Service,
-) -> Result<BTreeMap<String, String>, StateError> {
-    let text = |path: &Path| path.display().to_string();
-    let mut values = setup.addresses.values();
-    values.insert("ca".to_owned(), text(&certificates.ca));
-    values.insert("cert".to_owned(), text(&certificates.server));
-    values.insert("key".to_owned(), text(&certificates.server_key));
-    values.insert("data".to_owned(), text(&state.file("data", service.name)));
-    values.insert("secrets".to_owned(), text(&state.root().join("secrets")));
-    values.insert("trust".to_owned(), text(&state.root().join("trust")));
-    values.insert("logs".to_owned(), text(&state.root().join("logs")));
-    values.insert("password".to_owned(), state.password()?);
-    for spk in ["spk-partner-key", "spk-partner-rand"] {
-        values.insert(spk.to_owned(), state.secret(spk)?);
-    }
-    values.insert("lab_keys".to_owned(), setup.lab_keys.to_string());
-    Ok(values)
 }

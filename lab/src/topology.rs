@@ -1,9 +1,14 @@
-//! Which domains and services a lab has, what each needs, and where it listens.
+//! Which domains and services a lab has, what each needs, and where it listens; the gateways with
+//! their radios are in [`crate::site`].
+
+mod ports;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+
+pub use ports::PortName;
 
 /// One MC system of a lab: a set of services with a domain name of its own.
 #[derive(
@@ -91,8 +96,17 @@ pub struct Service {
     pub template: &'static str,
 }
 
+impl Service {
+    /// Where it says how it is.
+    #[must_use]
+    pub fn health_url(&self, addresses: &Addresses) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}/health", addresses.of(self.health))
+    }
+}
+
 /// The services of the primary domain in the order they start, and those all domains share.
-pub const SERVICES: &[Service] = &[
+const SERVICES: &[Service] = &[
     Service {
         name: "web-ui",
         binary: "web-ui",
@@ -128,34 +142,6 @@ pub const SERVICES: &[Service] = &[
         tls: true,
         template: include_str!("../../deploy/lab/gms.toml"),
     },
-    Service {
-        name: "lmr-sim",
-        binary: "lmr-sim",
-        health: PortName::LmrSim,
-        tls: false,
-        template: include_str!("../../deploy/lab/lmr-sim.toml"),
-    },
-    Service {
-        name: "segy",
-        binary: "segy",
-        health: PortName::Segy,
-        tls: true,
-        template: include_str!("../../deploy/lab/segy.toml"),
-    },
-    Service {
-        name: "lmr-7.2",
-        binary: "lmr-sim",
-        health: PortName::Lmr72,
-        tls: false,
-        template: include_str!("../../deploy/lab/lmr-7.2.toml"),
-    },
-    Service {
-        name: "segy-7.2",
-        binary: "segy",
-        health: PortName::Segy72,
-        tls: true,
-        template: include_str!("../../deploy/lab/segy-7.2.toml"),
-    },
 ];
 
 /// The services of the gateway's domain in the order they start. Its MCX server is the gateway itself.
@@ -182,117 +168,6 @@ const GATEWAY_SERVICES: &[Service] = &[
         template: include_str!("../../deploy/lab/segy.example/gms.toml"),
     },
 ];
-
-/// Every port of a lab.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PortName {
-    /// Identity management server, HTTPS.
-    Idms,
-    /// Key management server, HTTPS.
-    Kms,
-    /// Group management server, HTTPS (XCAP).
-    Gms,
-    /// Group management server, SIP.
-    GmsSip,
-    /// MCPTT server, HTTPS for health and status.
-    McpttServer,
-    /// MCPTT server, SIP over UDP and TCP.
-    McpttSip,
-    /// Security gateway, HTTPS for health and status.
-    Segy,
-    /// Security gateway, SIP towards the radio network.
-    SegySip,
-    /// Identity management server of the gateway's domain, HTTPS.
-    SegyIdms,
-    /// Key management server of the gateway's domain, HTTPS.
-    SegyKms,
-    /// Group management server of the gateway's domain, HTTPS (XCAP).
-    SegyGms,
-    /// Group management server of the gateway's domain, SIP.
-    SegyGmsSip,
-    /// MCX server of the interconnected system, SIP.
-    PartnerSip,
-    /// Radio network, API for radios and people, HTTP.
-    LmrSim,
-    /// Radio network, SIP of the analogue channels.
-    LmrSip,
-    /// Security gateway of approach 7.2, HTTPS for health and status.
-    #[serde(rename = "segy-7.2")]
-    Segy72,
-    /// Security gateway of approach 7.2, SIP towards its radio network.
-    #[serde(rename = "segy-7.2-sip")]
-    Segy72Sip,
-    /// Radio network of approach 7.2, API for radios and people, HTTP.
-    #[serde(rename = "lmr-7.2")]
-    Lmr72,
-    /// Radio network of approach 7.2, SIP of the analogue channels.
-    #[serde(rename = "lmr-7.2-sip")]
-    Lmr72Sip,
-    /// Console, HTTP.
-    Console,
-    /// Console, trace events by HEP3 over UDP.
-    ConsoleHep,
-    /// Lab runner, the console's buttons, HTTP.
-    LabControl,
-}
-
-impl PortName {
-    /// All ports with their defaults.
-    pub const ALL: &[(Self, u16)] = &[
-        (Self::Idms, 8441),
-        (Self::Kms, 8442),
-        (Self::Gms, 8443),
-        (Self::GmsSip, 5064),
-        (Self::McpttServer, 8444),
-        (Self::McpttSip, 5060),
-        (Self::Segy, 8445),
-        (Self::SegySip, 5062),
-        (Self::SegyIdms, 8451),
-        (Self::SegyKms, 8452),
-        (Self::SegyGms, 8453),
-        (Self::SegyGmsSip, 5065),
-        (Self::PartnerSip, 5066),
-        (Self::LmrSim, 8446),
-        (Self::LmrSip, 5070),
-        (Self::Segy72, 8455),
-        (Self::Segy72Sip, 5072),
-        (Self::Lmr72, 8456),
-        (Self::Lmr72Sip, 5080),
-        (Self::Console, 8080),
-        (Self::ConsoleHep, 9060),
-        (Self::LabControl, 8448),
-    ];
-
-    /// Name in templates (`{{idms}}` is the address, `{{idms-ip}}` without the port) and reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Idms => "idms",
-            Self::Kms => "kms",
-            Self::Gms => "gms",
-            Self::GmsSip => "gms-sip",
-            Self::McpttServer => "mcptt-server",
-            Self::McpttSip => "mcptt-sip",
-            Self::Segy => "segy",
-            Self::SegySip => "segy-sip",
-            Self::SegyIdms => "segy-idms",
-            Self::SegyKms => "segy-kms",
-            Self::SegyGms => "segy-gms",
-            Self::SegyGmsSip => "segy-gms-sip",
-            Self::PartnerSip => "partner-sip",
-            Self::LmrSim => "lmr-sim",
-            Self::LmrSip => "lmr-sip",
-            Self::Segy72 => "segy-7.2",
-            Self::Segy72Sip => "segy-7.2-sip",
-            Self::Lmr72 => "lmr-7.2",
-            Self::Lmr72Sip => "lmr-7.2-sip",
-            Self::Console => "console",
-            Self::ConsoleHep => "console-hep",
-            Self::LabControl => "lab-control",
-        }
-    }
-}
 
 /// The addresses of one running lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -368,6 +243,7 @@ fn quiet_ports() -> impl Iterator<Item = u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supervisor::Setup;
     use std::collections::BTreeSet;
 
     #[test]
@@ -388,7 +264,7 @@ mod tests {
 
     #[test]
     fn every_service_has_its_port() {
-        for service in Domain::ALL.iter().flat_map(|domain| domain.services()) {
+        for service in Setup::complete().services() {
             assert_ne!(
                 Addresses::default().of(service.health).port(),
                 0,

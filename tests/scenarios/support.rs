@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lab::parties::{Heard, Party};
+use lab::site::Approach;
 use lab::state::StateDir;
 use lab::supervisor::{Lab, Setup};
 use lab::topology::{Addresses, Domain, PortName};
@@ -40,6 +41,7 @@ pub(crate) async fn start_with(dir: &tempfile::TempDir, domains: &[Domain], lab_
         addresses: Addresses::free().unwrap(),
         lab_keys,
         domains: domains.to_vec(),
+        approaches: vec![Approach::SingleClient, Approach::ClientPerUser],
     };
     Lab::start(state, setup, &binaries(), |_| ()).await.unwrap()
 }

@@ -7,9 +7,9 @@ use mc_ids::McServiceId;
 use tokio::time::Instant;
 
 use super::runner::Stage;
-use super::site::UnitIs;
 use super::talk::{Carried, PATIENCE, await_event, clear, client_talks, radio_talks};
 use crate::parties::now_us;
+use crate::site::UnitIs;
 
 /// How often a radio is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -70,7 +70,7 @@ pub(super) async fn mc_to_lmr(stage: &Stage<'_>) -> Result<Carried, String> {
 
 /// Whom an MC client calls to reach a radio.
 fn callee(stage: &Stage<'_>, unit: &str) -> Result<Callee, String> {
-    let address = format!("sip:unit-{unit}@mc.example");
+    let address = stage.site.address(unit);
     Ok(match stage.site.unit_is {
         UnitIs::FunctionalAlias => Callee::FunctionalAlias(address),
         UnitIs::User => Callee::User(McServiceId::new(address).map_err(|e| e.to_string())?),

@@ -12,12 +12,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::Mutex as Turn;
 
-use super::site::{SITES, Site};
 use super::talk::{self, Carried};
-use super::{CALLS, Call, LOWEST_SCORE, Verdict, group_call, private_call};
+use super::{CALLS, Call, LOWEST_SCORE, Verdict, group_call, own_step, private_call};
 use crate::gateway::{Gateway, GatewaySteps};
 use crate::parties::{Party, PartyError, Steps};
 use crate::radios::{RadioError, Radios};
+use crate::site::Site;
 use crate::speech::{Speech, SpeechError};
 use crate::supervisor::Lab;
 
@@ -54,7 +54,7 @@ pub enum Refused {
 
 /// What a call works with.
 pub(super) struct Stage<'a> {
-    pub(super) site: Site,
+    pub(super) site: &'static Site,
     pub(super) radios: &'a Radios,
     pub(super) talker: &'a Party,
     pub(super) listener: &'a Party,
@@ -67,19 +67,19 @@ pub(super) struct Stage<'a> {
 /// A site, ready to be worked.
 #[derive(Debug)]
 struct RunningSite {
-    site: Site,
+    site: &'static Site,
     gateway: Gateway,
     radios: Radios,
     group: GroupId,
 }
 
 impl RunningSite {
-    fn of(lab: &Lab, site: Site) -> Result<Self, RunnerError> {
+    fn of(lab: &Lab, site: &'static Site) -> Result<Self, RunnerError> {
         let group = site.group.parse();
         Ok(Self {
             site,
-            gateway: Gateway::of(lab, site.gateway, site.status),
-            radios: Radios::at(lab.addresses().of(site.radios))?,
+            gateway: Gateway::of(lab, site.gateway()),
+            radios: Radios::at(lab.addresses().of(site.radios().health))?,
             group: group.map_err(|e| RunnerError::Name(format!("{}: {e}", site.group)))?,
         })
     }
@@ -139,9 +139,9 @@ impl Runner {
         mut progress: impl FnMut(&str),
     ) -> Result<Self, RunnerError> {
         let speech = Speech::load(speech)?;
-        let sites = SITES.iter().map(|site| RunningSite::of(&lab, *site));
+        let sites = lab.setup().sites().map(|site| RunningSite::of(&lab, site));
         let sites: Vec<RunningSite> = sites.collect::<Result<_, _>>()?;
-        let groups: Vec<&str> = SITES.iter().map(|site| site.group).collect();
+        let groups: Vec<&str> = sites.iter().map(|site| site.site.group).collect();
         progress("alice and bob");
         let alice = Party::start(&lab, "alice", &groups).await?;
         let bob = Party::start(&lab, "bob", &groups).await?;
@@ -151,7 +151,7 @@ impl Runner {
             }
         }
         for site in &sites {
-            progress(site.site.gateway);
+            progress(site.site.gateway().name);
             site.gateway.until_ready(PATIENCE).await;
         }
         Ok(Self {
@@ -163,13 +163,6 @@ impl Runner {
             turn: Turn::new(()),
             done: Mutex::default(),
         })
-    }
-
-    /// Every call the lab can run, in the order of the approaches.
-    #[must_use]
-    pub fn calls() -> Vec<(&'static str, &'static str)> {
-        let of = |approach| CALLS.map(|call| (approach, call));
-        SITES.iter().flat_map(|site| of(site.approach)).collect()
     }
 
     /// The lab the calls run in.
@@ -184,38 +177,34 @@ impl Runner {
     /// [`Refused`]; a call that fails is a [`Call`] that says so.
     pub async fn run(&self, approach: &str, call: &str) -> Result<Call, Refused> {
         let unknown = || Refused::Unknown(call.to_owned(), approach.to_owned());
-        let known = Self::calls();
-        let (approach, call) = known
-            .iter()
-            .find(|(a, c)| *a == approach && *c == call)
-            .ok_or_else(unknown)?;
+        let mut sites = self.sites.iter();
+        let site = sites.find(|site| site.site.approach == approach);
+        let site = site.ok_or_else(unknown)?;
+        let call = CALLS.into_iter().find(|known| *known == call);
+        let call = call.ok_or_else(unknown)?;
         let Ok(_turn) = self.turn.try_lock() else {
             let busy = self.done().busy.clone();
             return Err(Refused::Busy(busy.unwrap_or_else(|| "a call".to_owned())));
         };
         self.done().busy = Some(format!("{approach}/{call}"));
-        let result = self.carry(approach, call).await;
+        let result = self.carry(site, call).await;
         let mut done = self.done();
         done.busy = None;
         done.calls
-            .insert(((*approach).to_owned(), call), result.clone());
+            .insert((approach.to_owned(), call), result.clone());
         Ok(result)
     }
 
-    async fn carry(&self, approach: &'static str, call: &'static str) -> Call {
+    async fn carry(&self, site: &RunningSite, call: &'static str) -> Call {
         let mut row = Call {
-            approach: approach.to_owned(),
+            approach: site.site.approach.to_owned(),
             call,
             verdict: Verdict::Fail,
-            steps: BTreeMap::from([("P", Verdict::Later), ("C", Verdict::Later)]),
+            steps: BTreeMap::from([(own_step(call), Verdict::Fail)]),
             speech_score: 0.0,
             access_ms: 0,
             mouth_to_ear_ms: 0,
             detail: String::new(),
-        };
-        let mut sites = self.sites.iter();
-        let Some(site) = sites.find(|site| site.site.approach == approach) else {
-            return row;
         };
         let gateway = site.gateway.steps().await;
         row.steps.extend(gateway.verdicts());
@@ -271,10 +260,10 @@ impl Runner {
             Ok(()) => Verdict::Pass,
             Err(_) => Verdict::Fail,
         };
-        let (step, clause) = if row.call.starts_with("private") {
-            ("P", "TS 24.379 11.1")
-        } else {
-            ("C", "TS 24.379 10.1.1")
+        let step = own_step(row.call);
+        let clause = match step {
+            "P" => "TS 24.379 11.1",
+            _ => "TS 24.379 10.1.1",
         };
         row.steps.insert(step, row.verdict);
         if let Err(why) = outcome {
