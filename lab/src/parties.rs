@@ -238,6 +238,7 @@ pub fn interconnection_config(lab: &Lab) -> Result<InterconnectionConfig, PartyE
         require_protection: true,
         require_signature: true,
         keepalive_ms: 2000,
+        authorisation: None,
     })
 }
 
@@ -301,6 +302,7 @@ pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientCon
         servers: ServerIdentities::default(),
         gms: GmsConfig {
             xcap_root: format!("https://{}", lab.addresses().of(PortName::Gms)),
+            partner: None,
         },
         groups: groups.map_err(|error| name(&error))?,
         client_id: None,

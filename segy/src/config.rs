@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mc_client::ClientConfig;
+use mc_client::{ClientConfig, InterconnectionConfig};
 use mc_ids::{GroupId, McServiceId};
 use mc_runtime::http::ServerConfig;
 use mc_runtime::logging::LogConfig;
 use mc_runtime::trace::TraceConfig;
 use serde::Deserialize;
 
-use crate::approach::{Approach, Attachment, KeySource, Population};
+use crate::approach::{Approach, Attachment, Population};
 use crate::bridge::Timing;
 use crate::unencrypted::ExternalConfig;
 use crate::user_map::{Represented, UserMap};
@@ -40,6 +40,10 @@ pub struct Config {
     /// `functional_aliases` from `users`. For a gateway that is many clients, `{unit}` in `node`,
     /// `state_dir`, `login.username` and `sip.impu` stands for the unit number of each.
     pub mc: ClientConfig,
+    /// The interconnection that all clients share, for a gateway that is attached by one; then `mc`
+    /// has no `sip`.
+    #[serde(default)]
+    pub interconnection: Option<InterconnectionConfig>,
     /// When the clients of a gateway that is many are started (default `at_start`).
     #[serde(default)]
     pub provisioning: Provisioning,
@@ -221,9 +225,6 @@ impl LimitsConfig {
 /// Why a configuration that can be read cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// The approach is known and not built yet.
-    #[error("approach {0} is not available yet; 7.1 and 7.2 are")]
-    NotYet(Approach),
     /// A value contradicts another.
     #[error("{field}: {detail}")]
     Field {
@@ -248,10 +249,7 @@ impl Config {
     /// See [`ConfigError`]; the field is named.
     pub fn check(&self) -> Result<(), ConfigError> {
         let profile = self.approach.profile();
-        let axes = (profile.attachment, profile.key_source);
-        if axes != (Attachment::Client, KeySource::HostKms) {
-            return Err(ConfigError::NotYet(self.approach));
-        }
+        self.check_attachment(profile.attachment)?;
         self.check_identities(profile.population)?;
         if !self.mc.groups.is_empty() {
             return Err(wrong("mc.groups", "the groups are those of `talkgroups`"));
@@ -287,6 +285,23 @@ impl Config {
         }
         self.external
             .check(self.talkgroups.iter().map(|t| t.talkgroup.as_str()))
+    }
+
+    /// How the gateway is attached has to fit the approach.
+    fn check_attachment(&self, attachment: Attachment) -> Result<(), ConfigError> {
+        let registers = match attachment {
+            Attachment::Client => true,
+            Attachment::MigratedClient | Attachment::InterconnectedDomain => false,
+        };
+        if self.mc.sip.is_some() != registers {
+            let detail = "is there for clients that register, and only for them";
+            return Err(wrong("mc.sip", detail));
+        }
+        if self.interconnection.is_some() == registers {
+            let detail = "is there for a gateway that is attached by one, and only for it";
+            return Err(wrong("interconnection", detail));
+        }
+        Ok(())
     }
 
     /// Who the gateway is has to fit the approach.
@@ -395,4 +410,4 @@ fn unique<'a>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,7 +1,7 @@
 //! The interface to the MC system (TS 33.180 L.4): what the gateway is as MC clients.
 //!
 //! One client, or one for each external user (`roster`), performs steps T, K, G and S and holds its
-//! keys. What several clients tell of one group is merged to one account of it (`merge`); a private
+//! keys; each is registered, or all are attached by one interconnection. What several clients tell of one group is merged to one account of it (`merge`); a private
 //! call is one client's. This module and its parts turn events of clients into [`McEvent`]s for
 //! bridges and carry out their [`McCommand`]s.
 
@@ -14,7 +14,7 @@ mod stamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mc_client::{Callee, ClientError};
+use mc_client::{Attachment, Callee, ClientError, Interconnection};
 use mc_ids::{GmkId, GroupId, GukId};
 use mc_runtime::clock::SharedClock;
 use mc_runtime::trace::Tracer;
@@ -32,6 +32,20 @@ const QUEUE: usize = 512;
 const RESERVED: usize = 64;
 /// Private calls that may wait to be looked at.
 const OFFERS: usize = 64;
+
+/// Opens the interconnection that all clients share, if there is one.
+async fn attachment(
+    config: &Config,
+    tracer: &Tracer,
+    status: &GatewayStatus,
+) -> Result<Attachment, ClientError> {
+    let Some(interconnection) = &config.interconnection else {
+        return Ok(Attachment::Registered);
+    };
+    let opened = Interconnection::open(interconnection.clone(), tracer.clone()).await?;
+    status.interconnected(opened.clone());
+    Ok(Attachment::Interconnected(opened))
+}
 
 /// One MC call, or the calls of one group.
 #[derive(Debug)]
@@ -103,7 +117,8 @@ impl Encrypted {
         status: Arc<GatewayStatus>,
     ) -> Result<McSide, ClientError> {
         let (offered, offers) = mpsc::channel(OFFERS);
-        let roster = Arc::new(Roster::new(config, clock, tracer, status, offered));
+        let at = attachment(config, &tracer, &status).await?;
+        let roster = Arc::new(Roster::new(config, at, clock, tracer, status, offered));
         let mut groups = BTreeMap::new();
         for talkgroup in &config.talkgroups {
             let group = talkgroup.group.clone();
@@ -142,3 +157,6 @@ impl Encrypted {
         self.roster.stop().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use mc_client::Interconnection;
 use mc_ids::{GmkId, GroupId, GukId, McServiceId};
 use mc_runtime::Health;
 use mc_runtime::clock::SharedClock;
@@ -241,6 +242,34 @@ struct McStatus {
     detail: Option<String>,
 }
 
+/// The interconnection of a gateway that has one.
+#[derive(Debug, Clone, Serialize)]
+struct InterconnectionStatus {
+    /// Whether the host's server answers.
+    up: bool,
+    /// Why it is not up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Service identity by which the host knows the gateway.
+    psi: String,
+    spk_id: String,
+    /// Clients that have a place at it.
+    users: usize,
+}
+
+impl InterconnectionStatus {
+    fn of(interconnection: &Interconnection) -> Self {
+        let detail = interconnection.follow().borrow().clone();
+        Self {
+            up: detail.is_none(),
+            detail,
+            psi: interconnection.psi().to_string(),
+            spk_id: hex_id(interconnection.spk_id().key_id()),
+            users: interconnection.users(),
+        }
+    }
+}
+
 /// The body of `/status`.
 #[derive(Debug, Serialize)]
 pub struct StatusReport {
@@ -249,7 +278,9 @@ pub struct StatusReport {
     attachment: String,
     key_source: String,
     mc: McStatus,
-    /// Each step over all identities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interconnection: Option<InterconnectionStatus>,
+    /// Each step of the set-up over all identities.
     steps: BTreeMap<&'static str, StepStatus>,
     identities: BTreeMap<McServiceId, IdentityStatus>,
     talkgroups: Vec<TalkgroupStatus>,
@@ -269,6 +300,7 @@ pub struct GatewayStatus {
     /// What is counted.
     pub counters: Arc<Counters>,
     state: Mutex<State>,
+    interconnection: OnceLock<Interconnection>,
 }
 
 impl GatewayStatus {
@@ -282,6 +314,7 @@ impl GatewayStatus {
             tracer,
             counters: Arc::default(),
             state: Mutex::default(),
+            interconnection: OnceLock::new(),
         }
     }
 
@@ -335,8 +368,24 @@ impl GatewayStatus {
         self.identity(identity, |i| drop(i.steps.insert(step, done)));
     }
 
+    /// A call came up for an identity: the first of its kind is step P or C.
+    pub fn first_call(&self, identity: &McServiceId, step: &'static str) {
+        let state = self.state();
+        let done = |identity: &IdentityStatus| identity.steps.contains_key(step);
+        if state.identities.get(identity).is_some_and(done) {
+            return;
+        }
+        drop(state);
+        self.step(identity, step, None);
+    }
+
+    /// The gateway has this interconnection; there is one at most.
+    pub(crate) fn interconnected(&self, interconnection: Interconnection) {
+        self.interconnection.get_or_init(|| interconnection);
+    }
+
     /// The token of an identity named this one.
-    pub fn registered(&self, identity: &McServiceId, named: &McServiceId) {
+    pub fn known_as(&self, identity: &McServiceId, named: &McServiceId) {
         if identity != named {
             let detail = format!("the token of {identity} names {named}");
             tracing::error!(detail, "wrong identity");
@@ -493,6 +542,7 @@ impl GatewayStatus {
             attachment: format!("{:?}", self.profile.attachment),
             key_source: format!("{:?}", self.profile.key_source),
             mc: state.mc(),
+            interconnection: self.interconnection.get().map(InterconnectionStatus::of),
             steps: state.steps(),
             identities: state.identities.clone(),
             private_calls: state.calls.values().cloned().collect(),

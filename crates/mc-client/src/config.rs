@@ -10,7 +10,7 @@ use mc_sip::{Uri, name};
 use serde::Deserialize;
 
 use crate::keys::KmsConfig;
-use crate::login::LoginConfig;
+use crate::login::{LoginConfig, PartnerConfig};
 
 /// The configuration of one client.
 #[derive(Debug, Clone, Deserialize)]
@@ -140,6 +140,10 @@ impl Default for ServerIdentities {
 pub struct GmsConfig {
     /// XCAP root (`https://gms.mc.example:8443`).
     pub xcap_root: String,
+    /// Where users get tokens for a GMS of another domain than their own (TS 33.180 B.7). Default none:
+    /// it is their own domain's.
+    #[serde(default)]
+    pub partner: Option<PartnerConfig>,
 }
 
 /// The role requests are made in.

@@ -6,15 +6,17 @@
 //! service identity and are for the user that the protected mcptt-info names; requests inside one
 //! come to the Contact of a client, which does not tell whose it is.
 
+mod authorisation;
 mod dispatch;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mc_ids::{McServiceId, SpkId};
 use mc_media::{LedgerError, SrtcpContext, SsrcHalf, SsrcLease};
 use mc_runtime::CancellationToken;
+use mc_runtime::auth::TokenVerifier;
 use mc_runtime::sip::{Incoming, SipConfig, SipEndpoint, TracedSip};
 use mc_runtime::trace::Tracer;
 use mc_sip::mcptt::{self, ISFOCUS};
@@ -29,6 +31,7 @@ use crate::handle::ClientError;
 use crate::spk::{SpkAssociation, SpkConfig, SsrcShare};
 use crate::state_dir::{StateDir, StateError};
 
+pub use self::authorisation::AuthorisationConfig;
 use self::dispatch::Clients;
 
 /// The configuration of an interconnection.
@@ -67,6 +70,10 @@ pub struct InterconnectionConfig {
     /// answer take. Default 2000.
     #[serde(default = "default_keepalive_ms")]
     pub keepalive_ms: u64,
+    /// How the function authorises its users before it serves them. Default none: they are those of
+    /// its clients' configurations.
+    #[serde(default)]
+    pub authorisation: Option<AuthorisationConfig>,
 }
 
 fn default_controlling() -> String {
@@ -103,6 +110,8 @@ struct Shared {
     require_protection: bool,
     require_signature: bool,
     keepalive: Duration,
+    authorisation: Option<AuthorisationConfig>,
+    verifier: OnceLock<TokenVerifier>,
     clients: Clients,
     /// Why the other system is not there; `None` while it is.
     down: watch::Sender<Option<String>>,
@@ -163,6 +172,8 @@ impl Interconnection {
             require_protection: config.require_protection,
             require_signature: config.require_signature,
             keepalive: Duration::from_millis(config.keepalive_ms.max(100)),
+            authorisation: config.authorisation,
+            verifier: OnceLock::new(),
             clients: Clients::default(),
             down: watch::Sender::new(Some("not asked yet".to_owned())),
             stop: CancellationToken::new(),
@@ -178,6 +189,12 @@ impl Interconnection {
         self.0.endpoint.local_address()
     }
 
+    /// Public service identity of our participating function.
+    #[must_use]
+    pub fn psi(&self) -> &Uri {
+        &self.0.psi
+    }
+
     /// SPK-ID.
     #[must_use]
     pub fn spk_id(&self) -> SpkId {
@@ -188,6 +205,12 @@ impl Interconnection {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.0.down.borrow().is_none()
+    }
+
+    /// How many users have a place here.
+    #[must_use]
+    pub fn users(&self) -> usize {
+        self.0.clients.count()
     }
 
     /// Follows whether the other system is there: `None`, or why it is not.
@@ -301,10 +324,6 @@ impl Interconnection {
 
     pub(crate) fn controlling(&self) -> &Uri {
         &self.0.controlling
-    }
-
-    pub(crate) fn psi(&self) -> &Uri {
-        &self.0.psi
     }
 }
 

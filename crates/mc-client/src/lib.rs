@@ -31,6 +31,6 @@ pub use config::{ClientConfig, GmsConfig, ServerIdentities, SipLink};
 pub use event::{ClientEvent, SpeechFrame, Step, StepFailure};
 pub use group_keys::{GroupKey, GroupKeys, KeyRefused};
 pub use handle::{Callee, ClientError, McClient, PrivateCall, Rejection};
-pub use interconnection::{Interconnection, InterconnectionConfig};
+pub use interconnection::{AuthorisationConfig, Interconnection, InterconnectionConfig};
 pub use mc_sip::mcptt::Commencement;
 pub use spk::{SpkAssociation, SpkConfig, SpkError, SsrcShare, XmlKeyId};

@@ -23,7 +23,7 @@ fn filled(template: &str) -> String {
     text
 }
 
-fn read(text: &str) -> Result<Config, toml::de::Error> {
+pub(crate) fn read(text: &str) -> Result<Config, toml::de::Error> {
     toml::from_str(text)
 }
 
@@ -84,14 +84,55 @@ fn a_gateway_that_is_many_has_a_client_for_each_user() {
     assert!(others.starts_with("unmapped_alias"), "{others}");
 }
 
+/// The configuration of 7.2 without registrations and with an interconnection.
+pub(crate) fn interconnected(approach: &str) -> String {
+    let registered = filled(include_str!("../../../deploy/lab/segy-7.2.toml"));
+    let (before, sip) = registered.split_once("[mc.sip]").unwrap();
+    let (_, after) = sip.split_once("[mc.gms]").unwrap();
+    let before = before.replace("approach = \"7.2\"", &format!("approach = \"{approach}\""));
+    format!(
+        r#"{before}[mc.gms]{after}
+        [interconnection]
+        node = "segy"
+        state_dir = "/tmp/lab-interconnection"
+        server = "sip:127.0.0.1:5060;transport=tcp"
+        psi = "sip:mcptt@segy.example"
+        endpoint = {{ bind = "127.0.0.1:0" }}
+        spk = {{ id = "3a7e0003", key = "{key}", rand = "{key}" }}
+        [interconnection.authorisation]
+        tokens = {{ issuer = "https://idms.segy.example", jwks_url = "https://idms.segy.example/jwks" }}
+        exchange = {{ token_endpoint = "https://idms.segy.example/token", client_id = "c", scopes = ["s"] }}
+        "#,
+        key = "00".repeat(16),
+    )
+}
+
 #[test]
-fn the_other_approaches_are_known_and_not_yet_there() {
-    for other in ["7.3", "7.4", "7.5"] {
-        let text = sample().replace("approach = \"7.1\"", &format!("approach = \"{other}\""));
-        let error = read(&text).unwrap().check().unwrap_err();
-        let expected = format!("approach {other} is not available yet; 7.1 and 7.2 are");
-        assert_eq!(error.to_string(), expected);
+fn a_gateway_is_attached_as_its_approach_says() {
+    for approach in ["7.3", "7.4"] {
+        let config = read(&interconnected(approach)).unwrap();
+        config.check().unwrap();
+        let clients = config.clients();
+        assert_eq!(clients.len(), 2);
+        assert!(clients.values().all(|client| client.sip.is_none()));
+        let interconnection = config.interconnection.unwrap();
+        assert!(interconnection.require_protection && interconnection.require_signature);
+        assert!(interconnection.authorisation.unwrap().exchange.is_some());
     }
+    let changed = |approach, change: fn(&mut Config)| {
+        let mut config = read(&interconnected(approach)).unwrap();
+        change(&mut config);
+        config.check().unwrap_err().to_string()
+    };
+    let none = changed("7.3", |c| c.interconnection = None);
+    assert!(none.starts_with("interconnection"), "{none}");
+    let registered = changed("7.2", |_| ());
+    assert!(registered.starts_with("mc.sip"), "{registered}");
+    let both =
+        refused(|c| c.interconnection = read(&interconnected("7.3")).unwrap().interconnection);
+    assert!(both.starts_with("interconnection"), "{both}");
+    let many = changed("7.5", |_| ());
+    assert!(many.starts_with("mcptt_id"), "{many}");
     let unknown = sample().replace("approach = \"7.1\"", "approach = \"7.6\"");
     assert!(read(&unknown).unwrap_err().to_string().contains("7.6"));
 }

@@ -42,7 +42,9 @@ impl Dispatcher {
         match event {
             ClientEvent::StepPassed(step) => self.step(step, None),
             ClientEvent::StepFailed(step, failure) => self.step(step, Some(failure.to_string())),
-            ClientEvent::Registered { mcptt_id, .. } => status.registered(identity, &mcptt_id),
+            ClientEvent::Registered { mcptt_id, .. } | ClientEvent::Interconnected { mcptt_id } => {
+                status.known_as(identity, &mcptt_id);
+            }
             ClientEvent::GroupKnown {
                 group, protected, ..
             } => {
@@ -90,6 +92,7 @@ impl Dispatcher {
             }
             event => {
                 if let Some((call, event)) = of_call(event) {
+                    self.call_step(&call, &event);
                     self.tell(&call, event).await;
                 }
             }
@@ -102,10 +105,22 @@ impl Dispatcher {
             Step::K => "K",
             Step::G => "G",
             Step::S => "S",
-            // Calls are no steps of the set-up; the bridge reports them.
+            // The calls themselves tell.
             Step::C | Step::P => return,
         };
         self.roster.status.step(&self.identity, name, failure);
+    }
+
+    /// The first call of each kind that comes up is a step.
+    fn call_step(&self, call: &CallId, event: &McEvent) {
+        if *event != McEvent::CallStarted {
+            return;
+        }
+        let step = match call {
+            CallId::Private(_) => "P",
+            CallId::Group(_) => "C",
+        };
+        self.roster.status.first_call(&self.identity, step);
     }
 
     /// A private call to an external user.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mc_client::{CallId, ClientConfig, ClientError, McClient};
+use mc_client::{Attachment, CallId, ClientConfig, ClientError, McClient};
 use mc_ids::{GroupId, McServiceId};
 use mc_runtime::clock::SharedClock;
 use mc_runtime::trace::Tracer;
@@ -29,6 +29,8 @@ pub(super) struct Group {
 #[derive(Debug)]
 pub(super) struct Roster {
     configs: BTreeMap<McServiceId, ClientConfig>,
+    /// The same for all clients.
+    attachment: Attachment,
     provisioning: Provisioning,
     clock: SharedClock,
     tracer: Tracer,
@@ -45,6 +47,7 @@ pub(super) struct Roster {
 impl Roster {
     pub(super) fn new(
         config: &Config,
+        attachment: Attachment,
         clock: SharedClock,
         tracer: Tracer,
         status: Arc<GatewayStatus>,
@@ -52,6 +55,7 @@ impl Roster {
     ) -> Self {
         Self {
             configs: config.clients(),
+            attachment,
             provisioning: config.provisioning,
             clock,
             tracer,
@@ -101,7 +105,8 @@ impl Roster {
         let unknown = || ClientError::Configuration(format!("no client is {identity}"));
         let config = self.configs.get(identity).ok_or_else(unknown)?;
         let (clock, tracer) = (self.clock.clone(), self.tracer.clone());
-        let (client, events) = McClient::start(config.clone(), clock, tracer).await?;
+        let (at, config) = (self.attachment.clone(), config.clone());
+        let (client, events) = McClient::start_at(at, config, clock, tracer).await?;
         let client = Arc::new(client);
         clients.insert(identity.clone(), client.clone());
         let dispatcher = Dispatcher::new(self.clone(), identity.clone());
@@ -134,5 +139,8 @@ impl Roster {
         // Each ends when its client has told that it has stopped.
         self.dispatchers.close();
         self.dispatchers.wait().await;
+        if let Attachment::Interconnected(interconnection) = &self.attachment {
+            interconnection.close().await;
+        }
     }
 }

@@ -19,14 +19,29 @@ impl Established {
                 let association = association.clone();
                 self.register(association).await?;
             }
-            // Users of another system are known to the server from its configuration.
+            // The other system knows our users from its configuration; we serve those that have a
+            // token for it.
             Attached::Interconnected(place) => {
                 place.interconnection().ask().await?;
+                self.authorise().await?;
                 let mcptt_id = self.link.identity.mcptt_id.clone();
                 self.emit(ClientEvent::Interconnected { mcptt_id });
             }
         }
         self.activate_aliases().await;
+        Ok(())
+    }
+
+    /// Service authorisation by our own function.
+    async fn authorise(&mut self) -> Result<(), StepFailure> {
+        let Some(place) = self.link.attached.place() else {
+            return Ok(());
+        };
+        let user = &self.link.identity.mcptt_id;
+        let (tokens, http) = (&self.tokens, &self.documents.http);
+        let at = place.interconnection();
+        let lasts = at.authorise(user, tokens, http, &self.shared.clock).await?;
+        self.attachment_due = lasts.map(|lasts| Instant::now() + lasts);
         Ok(())
     }
 
@@ -65,7 +80,7 @@ impl Established {
             .or(response.headers.expires());
         let granted = granted.unwrap_or_else(|| self.registration_s()).max(2);
         let expires = Duration::from_secs(granted.into());
-        self.registration_due = Instant::now() + expires / 2;
+        self.attachment_due = Some(Instant::now() + expires / 2);
         let mcptt_id = self.link.identity.mcptt_id.clone();
         self.emit(ClientEvent::Registered { mcptt_id, expires });
     }
@@ -85,11 +100,17 @@ impl Established {
 
     /// Keeps the attachment; an error is its loss.
     pub(super) async fn stay_attached(&mut self, now: Instant) -> Result<(), String> {
+        let due = self.attachment_due.is_some_and(|due| now >= due);
         match &self.link.attached {
-            Attached::Registered(_) if now < self.registration_due => Ok(()),
-            Attached::Registered(_) => self.refresh_registration().await,
-            Attached::Interconnected(place) if place.interconnection().is_up() => Ok(()),
-            Attached::Interconnected(_) => Err("the interconnection is down".to_owned()),
+            Attached::Interconnected(place) if !place.interconnection().is_up() => {
+                Err("the interconnection is down".to_owned())
+            }
+            Attached::Interconnected(_) if due => self
+                .authorise()
+                .await
+                .map_err(|failure| failure.to_string()),
+            Attached::Registered(_) if due => self.refresh_registration().await,
+            Attached::Interconnected(_) | Attached::Registered(_) => Ok(()),
         }
     }
 

@@ -55,7 +55,8 @@ pub(crate) struct Established {
     pub(super) outgoing: BTreeMap<CallId, Outgoing>,
     pub(super) offered: BTreeMap<CallId, Offered>,
     pub(super) progress: (mpsc::Sender<Progress>, mpsc::Receiver<Progress>),
-    pub(super) registration_due: Instant,
+    /// When the registration or the service authorisation is renewed; `None`: never.
+    pub(super) attachment_due: Option<Instant>,
     pub(super) keys_tried: Instant,
     pub(super) partners_tried: Option<Instant>,
     pub(super) groups_since: Instant,
@@ -98,7 +99,7 @@ impl Established {
             outgoing: BTreeMap::new(),
             offered: BTreeMap::new(),
             progress: mpsc::channel(16),
-            registration_due: now,
+            attachment_due: Some(now),
             keys_tried: now,
             partners_tried: None,
             groups_since: now,

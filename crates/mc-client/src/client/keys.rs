@@ -62,13 +62,11 @@ impl Established {
             clause: "TS 33.180 B.5",
             detail: error.to_string(),
         };
-        Ok(self
-            .tokens
-            .token(SCOPE_GMS)
-            .await
-            .map_err(failed)?
-            .secret()
-            .to_owned())
+        let token = match &self.config.gms.partner {
+            Some(partner) => self.tokens.partner_token(partner).await,
+            None => self.tokens.token(SCOPE_GMS).await,
+        };
+        Ok(token.map_err(failed)?.secret().to_owned())
     }
 
     pub(super) async fn fetch_document(&mut self, group: &GroupId) -> Result<(), StepFailure> {

@@ -40,6 +40,10 @@ impl Clients {
         table.inboxes.remove(token);
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.table().tokens.len()
+    }
+
     fn of_user(&self, user: &McServiceId) -> Option<mpsc::Sender<Incoming>> {
         let table = self.table();
         table.inboxes.get(table.tokens.get(user)?).cloned()
