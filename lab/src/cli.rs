@@ -185,7 +185,11 @@ impl SetupArgs {
     fn setup(self, sites: &SiteArgs) -> std::io::Result<Setup> {
         let approaches = sites.chosen();
         let mut domains = self.domains;
-        domains.extend(approaches.iter().map(|approach| approach.site().domain));
+        domains.extend(
+            approaches
+                .iter()
+                .flat_map(|approach| approach.site().domains()),
+        );
         domains.sort();
         domains.dedup();
         Ok(Setup {

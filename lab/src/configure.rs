@@ -9,7 +9,7 @@ use crate::state::{StateDir, StateError};
 use crate::supervisor::{Setup, StartError};
 
 /// The interconnections whose SPKs a lab draws: `{{spk-7.3-key}}` and `{{spk-7.3-rand}}` for each.
-pub(crate) const INTERCONNECTIONS: [&str; 2] = ["partner", "7.3"];
+pub(crate) const INTERCONNECTIONS: [&str; 4] = ["partner", "7.3", "7.4", "7.5"];
 
 /// Names of files and directories in templates.
 pub(crate) const FILES: [&str; 7] = ["ca", "cert", "key", "data", "secrets", "trust", "logs"];

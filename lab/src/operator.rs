@@ -150,6 +150,23 @@ impl Operator {
         Ok(())
     }
 
+    /// Lets two domains trust each other unless that was done or undone before: what an operator has
+    /// revoked stays revoked, and what he has narrowed stays narrow.
+    ///
+    /// # Errors
+    /// As [`Self::introduce`].
+    pub async fn introduce_once(&self, one: Domain, other: Domain) -> anyhow::Result<()> {
+        for (of, at) in [(one, other), (other, one)] {
+            let partners = self.partners(at).await?;
+            if partners.iter().any(|p| p.kms_uri == of.kms_uri()) {
+                continue;
+            }
+            let exported = self.export(of).await?;
+            self.import(at, &exported, &[]).await?;
+        }
+        Ok(())
+    }
+
     /// The partner domains of a domain.
     ///
     /// # Errors

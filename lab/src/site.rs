@@ -22,14 +22,24 @@ pub enum Approach {
     #[serde(rename = "7.3")]
     #[value(name = "7.3")]
     MigratedClients,
+    /// A domain of the gateway's own with a user for each radio user.
+    #[serde(rename = "7.4")]
+    #[value(name = "7.4")]
+    ExternalDomain,
+    /// A domain of the gateway's own with one user for all radio users.
+    #[serde(rename = "7.5")]
+    #[value(name = "7.5")]
+    ExternalDomainSingleUser,
 }
 
 impl Approach {
-    /// All approaches a lab has a site for.
-    pub const ALL: [Self; 3] = [
+    /// All approaches, in the order of the study.
+    pub const ALL: [Self; 5] = [
         Self::SingleClient,
         Self::ClientPerUser,
         Self::MigratedClients,
+        Self::ExternalDomain,
+        Self::ExternalDomainSingleUser,
     ];
 
     /// Its site.
@@ -39,6 +49,8 @@ impl Approach {
             Self::SingleClient => &SINGLE_CLIENT,
             Self::ClientPerUser => &CLIENT_PER_USER,
             Self::MigratedClients => &MIGRATED_CLIENTS,
+            Self::ExternalDomain => &EXTERNAL_DOMAIN,
+            Self::ExternalDomainSingleUser => &EXTERNAL_DOMAIN_SINGLE_USER,
         }
     }
 }
@@ -57,7 +69,7 @@ pub enum UnitIs {
 pub enum Link {
     /// As a client, registered with a CSK for each identity.
     Registered,
-    /// As an MC system, over one interconnection under an SPK.
+    /// As an MC system with services of its own, over one interconnection under an SPK.
     Interconnected,
 }
 
@@ -93,6 +105,15 @@ impl Site {
     pub const fn gateway(&self) -> &Service {
         let [_, gateway] = &self.services;
         gateway
+    }
+
+    /// The domains whose services it needs.
+    #[must_use]
+    pub const fn domains(&self) -> &'static [Domain] {
+        match self.link {
+            Link::Registered => &[Domain::Primary],
+            Link::Interconnected => &Domain::ALL,
+        }
     }
 
     /// MCPTT ID or functional alias of a radio.
@@ -182,6 +203,48 @@ static MIGRATED_CLIENTS: Site = Site {
     group: "sip:fireground-3@mc.example",
     unit_is: UnitIs::User,
     domain: Domain::Primary,
+    link: Link::Interconnected,
+};
+
+static EXTERNAL_DOMAIN: Site = Site {
+    approach: "7.4",
+    services: [
+        radio_network(
+            "lmr-7.4",
+            PortName::Lmr74,
+            include_str!("../../deploy/lab/lmr-7.4.toml"),
+        ),
+        gateway(
+            "segy-7.4",
+            PortName::Segy74,
+            include_str!("../../deploy/lab/segy-7.4.toml"),
+        ),
+    ],
+    units: ["4001", "4002"],
+    group: "sip:fireground-4@mc.example",
+    unit_is: UnitIs::User,
+    domain: Domain::Gateway,
+    link: Link::Interconnected,
+};
+
+static EXTERNAL_DOMAIN_SINGLE_USER: Site = Site {
+    approach: "7.5",
+    services: [
+        radio_network(
+            "lmr-7.5",
+            PortName::Lmr75,
+            include_str!("../../deploy/lab/lmr-7.5.toml"),
+        ),
+        gateway(
+            "segy-7.5",
+            PortName::Segy75,
+            include_str!("../../deploy/lab/segy-7.5.toml"),
+        ),
+    ],
+    units: ["5001", "5002"],
+    group: "sip:fireground-5@mc.example",
+    unit_is: UnitIs::FunctionalAlias,
+    domain: Domain::Gateway,
     link: Link::Interconnected,
 };
 

@@ -3,6 +3,7 @@
 use crate::certificates::{CertificateError, Certificates};
 use crate::configure::configure;
 use crate::health::{self, Health};
+use crate::operator::Operator;
 use crate::process;
 use crate::render::RenderError;
 use crate::site::{Approach, Site};
@@ -77,6 +78,9 @@ pub enum StartError {
     /// The state directory could not be used.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The domains did not come to trust each other.
+    #[error("exchange of KMS certificates and token keys: {0}")]
+    Trust(String),
     /// The health client could not be made.
     #[error("asking the services for their health: {0}")]
     Client(String),
@@ -114,8 +118,21 @@ impl Setup {
 
     /// The services of all domains and sites, in the order they start.
     pub fn services(&self) -> impl Iterator<Item = &'static Service> {
-        let of_domains = self.domains.iter().flat_map(|domain| domain.services());
-        of_domains.chain(self.sites().flat_map(|site| &site.services))
+        self.domain_services().chain(self.site_services())
+    }
+
+    fn domain_services(&self) -> impl Iterator<Item = &'static Service> {
+        self.domains.iter().flat_map(|domain| domain.services())
+    }
+
+    fn site_services(&self) -> impl Iterator<Item = &'static Service> {
+        self.sites().flat_map(|site| &site.services)
+    }
+
+    /// Whether a site works only once the domains trust each other.
+    #[must_use]
+    pub fn needs_trust(&self) -> bool {
+        self.sites().any(|site| site.domains().len() > 1)
     }
 }
 
@@ -152,17 +169,47 @@ impl Lab {
             client,
             children: Vec::new(),
         };
-        let services: Vec<_> = lab.setup.services().collect();
-        for service in &services {
-            progress(service.name);
-            lab.spawn(**service, binaries)?;
+        let of_domains: Vec<_> = lab.setup.domain_services().collect();
+        let of_sites: Vec<_> = lab.setup.site_services().collect();
+        lab.launch(&of_domains, binaries, &mut progress)?;
+        if lab.setup.needs_trust() {
+            for service in &of_domains {
+                lab.until_ready(service).await?;
+            }
+            progress("mc.example and segy.example exchange KMS certificates and token keys");
+            let trust = lab.exchange_trust().await;
+            trust.map_err(|error| StartError::Trust(format!("{error:#}")))?;
         }
-        lab.keep_record()?;
-        for service in services {
+        lab.launch(&of_sites, binaries, &mut progress)?;
+        for service in of_domains.into_iter().chain(of_sites) {
             progress(service.name);
             lab.until_ready(service).await?;
         }
         Ok(lab)
+    }
+
+    fn launch(
+        &mut self,
+        services: &[&'static Service],
+        binaries: &Path,
+        progress: &mut impl FnMut(&str),
+    ) -> Result<(), StartError> {
+        for service in services {
+            progress(service.name);
+            self.spawn(**service, binaries)?;
+        }
+        Ok(self.keep_record()?)
+    }
+
+    /// What two operators do once, by hand, between systems that are not a lab (TS 33.180 L.3.2).
+    ///
+    /// # Errors
+    /// What a KMS says against it.
+    pub async fn exchange_trust(&self) -> anyhow::Result<()> {
+        let operator = Operator::of(self)?;
+        operator
+            .introduce_once(Domain::Primary, Domain::Gateway)
+            .await
     }
 
     /// The lab that runs in containers, prepared by [`prepare`] from this state directory; it is not

@@ -54,6 +54,8 @@ const RADIO: &str = "the gateway does not reach the radio network (TS 33.180 L.4
 const ROUTE: &str = "SIP requests do not arrive (TS 24.379 6.3)";
 const BORDER: &str = "requests over the interconnection are refused (TS 24.379 6.8)";
 const SPK: &str = "nothing opens that is protected under the SPK (TS 33.180 5.5)";
+const SERVED: &str = "users are not served by the gateway (TS 33.180 5.1.4)";
+const TRUST: &str = "users of one domain get no tokens of the other (TS 33.180 B.7)";
 const SSRCS: &str = "both ends use the same SSRCs under one key (TS 33.180 7.5)";
 
 /// A rule as it is written: service and place, twice, and what goes wrong otherwise.
@@ -123,7 +125,71 @@ const OF_PRIMARY: &[Written] = &[
         ["mcptt-server", "sip.bind"],
         ROUTE,
     ),
-    (["mcptt-server", "routes.*"], ["gms", "sip.bind"], ROUTE),
+    (["gms", "sip.bind"], ["mcptt-server", "routes.*"], ROUTE),
+];
+
+/// What the gateway's domain agrees on, in itself and with the primary one.
+const OF_GATEWAY: &[Written] = &[
+    (
+        ["segy-kms", "tokens.issuer"],
+        ["segy-idms", "issuer"],
+        ISSUER,
+    ),
+    (
+        ["segy-gms", "tokens.issuer"],
+        ["segy-idms", "issuer"],
+        ISSUER,
+    ),
+    (
+        ["segy-kms", "tokens.audiences[]"],
+        ["segy-idms", "resource_servers[].audience"],
+        AUDIENCE,
+    ),
+    (
+        ["segy-gms", "tokens.audiences[]"],
+        ["segy-idms", "resource_servers[].audience"],
+        AUDIENCE,
+    ),
+    (
+        ["segy-gms", "login.issuer"],
+        ["segy-idms", "issuer"],
+        ACCOUNT,
+    ),
+    (
+        ["segy-gms", "login.username"],
+        ["segy-idms", "users[].username"],
+        ACCOUNT,
+    ),
+    (
+        ["segy-gms", "kms.kms_uri"],
+        ["segy-kms", "kms_uri"],
+        KMS_URI,
+    ),
+    (
+        ["segy-gms", "kms.url"],
+        ["segy-kms", "http.listen"],
+        KMS_URI,
+    ),
+    (
+        ["segy-gms", "routes.*"],
+        ["mcptt-server", "sip.bind"],
+        ROUTE,
+    ),
+    (
+        ["idms", "partners[].issuer"],
+        ["segy-idms", "issuer"],
+        TRUST,
+    ),
+    (
+        ["segy-idms", "partners[].issuer"],
+        ["idms", "issuer"],
+        TRUST,
+    ),
+    (
+        ["segy-gms", "sip.bind"],
+        ["mcptt-server", "routes.*"],
+        ROUTE,
+    ),
 ];
 
 /// Every rule for a lab that is set up like this.
@@ -132,8 +198,12 @@ pub(super) fn of(setup: &Setup) -> Vec<Rule> {
         let [(is, place), (of, source)] = [is, of].map(|[service, place]| (*service, *place));
         rule(at(is, place), at(of, source), else_)
     };
-    let of_primary = OF_PRIMARY.iter().map(written);
-    of_primary.chain(setup.sites().flat_map(of_site)).collect()
+    let of_domains = setup.domains.iter().flat_map(|domain| match domain {
+        Domain::Primary => OF_PRIMARY,
+        Domain::Gateway => OF_GATEWAY,
+    });
+    let of_domains = of_domains.map(written);
+    of_domains.chain(setup.sites().flat_map(of_site)).collect()
 }
 
 /// What a gateway with its radios agrees on with the rest.
@@ -174,9 +244,14 @@ fn of_site(site: &Site) -> Vec<Rule> {
             RADIO,
         ),
     ];
-    // Users of another domain are known by their KMS's certificate.
-    if site.domain == Domain::Primary {
-        rules.push(rule(identity(), gms("gateways[]"), GATEWAY));
+    match site.domain {
+        Domain::Primary => rules.push(rule(identity(), gms("gateways[]"), GATEWAY)),
+        // That these are a gateway's is known by their KMS's certificate.
+        Domain::Gateway => rules.push(rule(
+            gateway("mc.gms.partner.token_endpoint"),
+            at("segy-idms", "partners[].token_endpoint"),
+            TRUST,
+        )),
     }
     match site.link {
         Link::Registered => {
@@ -215,6 +290,15 @@ fn of_interconnection(name: &'static str) -> Vec<Rule> {
             else_: SSRCS,
         },
     ];
+    for (place, source) in [
+        ("interconnection.authorisation.tokens.issuer", "issuer"),
+        (
+            "interconnection.authorisation.tokens.audiences[]",
+            "resource_servers[].audience",
+        ),
+    ] {
+        rules.push(rule(gateway(place), at("segy-idms", source), SERVED));
+    }
     for (own, field) in [
         ("interconnection.spk.key", "spk.key"),
         ("interconnection.spk.rand", "spk.rand"),
