@@ -34,7 +34,9 @@ fn signal(pid: u32, name: &str) {
 #[must_use]
 pub fn stop(pid: u32, executable: &Path, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
-    signal(pid, "TERM");
+    if runs(pid, executable) {
+        signal(pid, "TERM");
+    }
     while runs(pid, executable) {
         if Instant::now() > deadline {
             signal(pid, "KILL");
