@@ -17,6 +17,8 @@ mod support;
 mod approaches;
 #[path = "scenarios/console.rs"]
 mod console;
+#[path = "scenarios/counts.rs"]
+mod counts;
 #[path = "scenarios/domains.rs"]
 mod domains;
 #[path = "scenarios/domains_clients.rs"]

@@ -1,71 +1,114 @@
-//! The calls of each approach (TR 33.880 7.8) with real speech, and what its attachment costs: tokens,
-//! key sets, registrations, CSKs and group keys, counted from the wire.
+//! The 20 calls: each approach (TR 33.880 7.8), group and private, radio to MC and back, with real
+//! speech. Each leaves `target/scenarios/<approach>/<call>`: `row.json`, `logs` with trace and key
+//! log, `capture.pcapng` as it was on the wire, `clear.pcapng` with media and floor control opened.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use lab::demo::{CALLS, Runner, Verdict};
+use lab::demo::{Runner, Verdict};
+use lab::site::Approach;
 use mc_trace::Event;
-use testkit::libsrtp;
+use mc_trace::pcapng::View;
 use testkit::recording::Recording;
-use testkit::tshark::{self, SeenMikey};
+use testkit::{libsrtp, tshark};
 
-use crate::support::{recording, start};
+use crate::support::start_site_in;
 
-/// What an approach looks like from outside.
-struct Attached {
-    clause: &'static str,
-    /// Its name in traces.
-    node: &'static str,
-    group: &'static str,
-    identities: &'static [&'static str],
-}
-
-macro_rules! calls_of {
-    ($($test:ident: $attached:expr;)*) => {$(
+macro_rules! calls {
+    ($($approach:ident: $identity:literal, [$($test:ident = $call:literal),*];)*) => {$($(
         // Both MC clients code and decode speech in this process.
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
-            all_calls($attached).await;
+            crosses(Approach::$approach, $call, $identity).await;
         }
-    )*};
+    )*)*};
 }
 
-calls_of! {
-    calls_of_7_1: Attached {
-        clause: "7.1",
-        node: "segy",
-        group: "sip:fireground-1@mc.example",
-        identities: &["sip:segy@mc.example"],
-    };
-    calls_of_7_2: Attached {
-        clause: "7.2",
-        node: "segy-7.2",
-        group: "sip:fireground-2@mc.example",
-        identities: &["sip:unit-2001@mc.example", "sip:unit-2002@mc.example"],
-    };
+// Each approach with the identity that stands for the radio in private calls.
+calls! {
+    SingleClient: "sip:segy@mc.example", [
+        group_lmr_to_mc_7_1 = "group-lmr-to-mc",
+        group_mc_to_lmr_7_1 = "group-mc-to-lmr",
+        private_lmr_to_mc_7_1 = "private-lmr-to-mc",
+        private_mc_to_lmr_7_1 = "private-mc-to-lmr"
+    ];
+    ClientPerUser: "sip:unit-2001@mc.example", [
+        group_lmr_to_mc_7_2 = "group-lmr-to-mc",
+        group_mc_to_lmr_7_2 = "group-mc-to-lmr",
+        private_lmr_to_mc_7_2 = "private-lmr-to-mc",
+        private_mc_to_lmr_7_2 = "private-mc-to-lmr"
+    ];
+    MigratedClients: "sip:unit-3001@mc.example", [
+        group_lmr_to_mc_7_3 = "group-lmr-to-mc",
+        group_mc_to_lmr_7_3 = "group-mc-to-lmr",
+        private_lmr_to_mc_7_3 = "private-lmr-to-mc",
+        private_mc_to_lmr_7_3 = "private-mc-to-lmr"
+    ];
+    ExternalDomain: "sip:unit-4001@segy.example", [
+        group_lmr_to_mc_7_4 = "group-lmr-to-mc",
+        group_mc_to_lmr_7_4 = "group-mc-to-lmr",
+        private_lmr_to_mc_7_4 = "private-lmr-to-mc",
+        private_mc_to_lmr_7_4 = "private-mc-to-lmr"
+    ];
+    ExternalDomainSingleUser: "sip:segy@segy.example", [
+        group_lmr_to_mc_7_5 = "group-lmr-to-mc",
+        group_mc_to_lmr_7_5 = "group-mc-to-lmr",
+        private_lmr_to_mc_7_5 = "private-lmr-to-mc",
+        private_mc_to_lmr_7_5 = "private-mc-to-lmr"
+    ];
 }
 
-async fn all_calls(attached: Attached) {
-    let dir = tempfile::tempdir().unwrap();
-    let lab = start(&dir).await;
+async fn crosses(approach: Approach, call: &str, identity: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = Folder::new(root, approach.site().approach, call);
+    let lab = start_site_in(&folder.lab(), approach).await;
     let speech = root.join("target/speech");
     let runner = Runner::start(lab, &speech, |_| ()).await.unwrap();
-    for call in CALLS {
-        let row = runner.run(attached.clause, call).await.unwrap();
-        assert_eq!(row.verdict, Verdict::Pass, "{row:?}");
-    }
-    let run = recording(runner.stop().await);
+    let row = runner.run(approach.site().approach, call).await.unwrap();
+    drop(runner.stop().await);
+    let run = folder.keep(&serde_json::to_vec_pretty(&row).unwrap());
+    assert_eq!(row.verdict, Verdict::Pass, "{row:?}");
     tshark::check_floor(&run).unwrap();
     libsrtp::check_media(&run).unwrap();
-    let mikey = tshark::check_mikey(&arrived(&run)).unwrap();
-    attached.counted(&run, &mikey);
-    attached.private_calls_are_for(&mikey);
+    if call.starts_with("private") {
+        pck_is_of(&run, call, identity);
+    }
+}
+
+/// Where a call leaves what happened, also when it fails.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(root: &Path, approach: &str, call: &str) -> Self {
+        let folder = root.join("target/scenarios").join(approach).join(call);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).unwrap();
+        }
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn lab(&self) -> PathBuf {
+        self.0.join("lab")
+    }
+
+    /// Keeps what is worth keeping of a lab that has stopped.
+    fn keep(&self, row: &[u8]) -> Recording {
+        fs::write(self.0.join("row.json"), row).unwrap();
+        let logs = self.0.join("logs");
+        fs::rename(self.lab().join("logs"), &logs).unwrap();
+        fs::remove_dir_all(self.lab()).unwrap();
+        let run = Recording::read(&logs).unwrap();
+        for (name, view) in [("capture", View::Wire), ("clear", View::Clear)] {
+            let file = self.0.join(format!("{name}.pcapng"));
+            fs::write(file, run.capture(view)).unwrap();
+        }
+        run
+    }
 }
 
 /// What the MCPTT server got: a client that starts before it sends into the void first.
-fn arrived(run: &Recording) -> Recording {
+pub(crate) fn arrived(run: &Recording) -> Recording {
     let at_server = |event: &&Event| event.node == "mcptt-server" && event.name == "sip:received";
     Recording {
         events: run.events.iter().filter(at_server).cloned().collect(),
@@ -73,62 +116,18 @@ fn arrived(run: &Recording) -> Recording {
     }
 }
 
-impl Attached {
-    /// What the gateway told of such an event, each once.
-    fn told<T: Ord>(&self, run: &Recording, name: &str, what: impl Fn(&Event) -> T) -> BTreeSet<T> {
-        let events = run.events.iter();
-        let ours = events.filter(|event| event.node == self.node && event.name == name);
-        ours.map(what).collect()
-    }
-
-    /// What an attachment costs grows with its identities, and only with them.
-    fn counted(&self, run: &Recording, mikey: &[SeenMikey]) {
-        let n = self.identities.len();
-        let key_sets = self.told(run, "keys:validated", |event| event.summary.clone());
-        assert_eq!(key_sets.len(), n, "key sets: {key_sets:?}");
-        let registered = self.told(run, "sip:received", |event| {
-            let registered = event.summary.starts_with("200 OK (REGISTER)");
-            registered.then(|| event.to.name.clone())
-        });
-        let registered: Vec<_> = registered.into_iter().flatten().collect();
-        assert_eq!(registered.len(), n, "registrations: {registered:?}");
-        let tokens = self.told(run, "segy:step", |event| {
-            let step = &event.decoded;
-            let passed = step["step"] == "T" && step["state"] == "passed";
-            passed.then(|| step["identity"].to_string())
-        });
-        let tokens: Vec<_> = tokens.into_iter().flatten().collect();
-        assert_eq!(tokens.len(), n, "tokens: {tokens:?}");
-
-        let sent_by = |carrier: &str, end: usize| -> BTreeSet<(String, String)> {
-            let of = mikey.iter().filter(|seen| seen.carrier == carrier);
-            let ours = of.filter_map(|seen| {
-                let identity = seen.identities.get(end)?;
-                let ours = self.identities.contains(&identity.as_str());
-                ours.then(|| (identity.clone(), seen.csb_id.clone()))
-            });
-            ours.collect()
-        };
-        let csks = sent_by("REGISTER", 0);
-        assert_eq!(csks.len(), n, "CSKs: {csks:?}");
-        let csk_ids: BTreeSet<_> = csks.iter().map(|(_, id)| id).collect();
-        assert_eq!(csk_ids.len(), n, "each its own: {csks:?}");
-        let gmks = sent_by("MESSAGE", 1);
-        assert_eq!(gmks.len(), n, "GMK messages of {}: {gmks:?}", self.group);
-    }
-
-    /// PCKs are made by and for the identity that stands for the unit.
-    fn private_calls_are_for(&self, mikey: &[SeenMikey]) {
-        let unit = *self.identities.first().unwrap();
-        for parties in [[unit, "sip:bob@mc.example"], ["sip:alice@mc.example", unit]] {
-            let of_parties = |seen: &SeenMikey| {
-                let ends = seen.identities.iter().take(2);
-                ends.eq(parties)
-            };
-            let found = mikey
-                .iter()
-                .any(|seen| seen.carrier == "INVITE" && of_parties(seen));
-            assert!(found, "no PCK of {parties:?}");
-        }
-    }
+/// The PCK is made by and for the identity that stands for the radio, and under the KMSs of both.
+fn pck_is_of(run: &Recording, call: &str, identity: &str) {
+    let parties = match call {
+        "private-lmr-to-mc" => [identity, "sip:bob@mc.example"],
+        _ => ["sip:alice@mc.example", identity],
+    };
+    let kms = parties.map(|party| format!("kms.{}", mc_ids::domain_of(party)));
+    let mikey = tshark::check_mikey(&arrived(run)).unwrap();
+    let seen = mikey.iter().find(|seen| seen.carrier == "INVITE").unwrap();
+    assert_eq!(
+        seen.identities.get(..2),
+        Some(&parties.map(String::from)[..])
+    );
+    assert_eq!(seen.identities.get(2..4), Some(&kms[..]));
 }

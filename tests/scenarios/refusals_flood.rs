@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use floor_control::message::{FloorMessage, FloorPacket, FloorRelease, FloorRequest};
 use lab::supervisor::Lab;
-use lab::topology::{PortName, SERVICES};
+use lab::topology::PortName;
 use mc_sip::{Method, Request, name};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -312,7 +312,7 @@ async fn altered_messages_on_every_interface_harm_nothing() {
         flood_audio(&call, Chance(8)),
     );
     all_ready(&lab).await;
-    for service in SERVICES {
+    for service in lab.setup().services() {
         let log = std::fs::read(lab.state().log(service.name)).unwrap();
         let log = String::from_utf8_lossy(&log);
         assert!(!log.contains("panicked"), "{}: {log}", service.name);

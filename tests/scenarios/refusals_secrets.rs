@@ -72,7 +72,7 @@ async fn traces_and_logs_hold_no_password_code_verifier_token_or_key() {
         }
     }
     assert!(!lab.state().file("logs", "keys.jsonl").exists());
-    for service in lab::topology::SERVICES {
+    for service in lab.setup().services() {
         let log = std::fs::read(lab.state().log(service.name)).unwrap();
         let log = String::from_utf8_lossy(&log);
         assert!(

@@ -1,6 +1,6 @@
 //! A lab for one test, its clients, waiting for what must happen, and what services keep and write.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lab::parties::{Heard, Party};
@@ -32,6 +32,18 @@ pub(crate) async fn start(dir: &tempfile::TempDir) -> Lab {
 /// The same with the services of several domains.
 pub(crate) async fn start_domains(dir: &tempfile::TempDir, domains: &[Domain]) -> Lab {
     start_with(dir, domains, true).await
+}
+
+/// A lab with the site of one approach and what that needs, in this directory.
+pub(crate) async fn start_site_in(dir: &Path, approach: Approach) -> Lab {
+    let setup = Setup {
+        addresses: Addresses::free().unwrap(),
+        lab_keys: true,
+        domains: approach.site().domains().to_vec(),
+        approaches: vec![approach],
+    };
+    let state = StateDir::open(dir).unwrap();
+    Lab::start(state, setup, &binaries(), |_| ()).await.unwrap()
 }
 
 /// Without `lab_keys` the lab keeps its secrets, as outside of a closed room.
