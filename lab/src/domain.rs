@@ -60,6 +60,10 @@ pub enum TrustCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Lets the domains of one lab trust each other: both exchanges at once, for containers. What was
+    /// revoked stays revoked.
+    #[command(after_help = "Example:\n  mcbox domain trust introduce")]
+    Introduce,
     /// Shows whom a domain trusts.
     #[command(after_help = "Example:\n  mcbox domain trust list --domain mc.example --json | jq .")]
     List {
@@ -115,6 +119,11 @@ pub async fn run(state: &Path, command: DomainCommand) -> anyhow::Result<ExitCod
             let bound = operator.import(domain, &exported, &domains).await?;
             let (by, bound) = (domain.name(), bound.join(", "));
             writeln!(out, "\n{by} trusts this KMS and these tokens for {bound}.")?;
+        }
+        TrustCommand::Introduce => {
+            let (one, other) = (Domain::Primary, Domain::Gateway);
+            operator.introduce_once(one, other).await?;
+            writeln!(out, "{} and {} know each other.", one.name(), other.name())?;
         }
         TrustCommand::List { domain, json } => {
             let partners = operator.partners(domain).await?;

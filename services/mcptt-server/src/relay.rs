@@ -40,7 +40,7 @@ fn target(server: &Server, request: &IncomingRequest) -> Result<Onward, Refusal>
         );
         if let Some(partner) = sender.partner {
             border::enter(&mut onward, &partner)?;
-            crossing = Crossing::In;
+            crossing = Crossing::In(partner);
         }
     }
     onward.headers.remove(name::P_PREFERRED_IDENTITY);
@@ -55,7 +55,7 @@ fn target(server: &Server, request: &IncomingRequest) -> Result<Onward, Refusal>
     // A partner's users reach servers of this domain only, and only servers reach them.
     let binding = match crossing {
         Crossing::Not => server.by_impu(&target).ok_or_else(unknown)?,
-        Crossing::In | Crossing::Out => return Err(unknown()),
+        Crossing::In(_) | Crossing::Out => return Err(unknown()),
     };
     match binding.partner {
         None => onward.uri = binding.contact,
@@ -94,11 +94,13 @@ pub(crate) async fn in_dialog(server: &Server, request: IncomingRequest) {
 
 async fn in_dialog_target(server: &Server, from: Peer, mut onward: Request) -> Option<Onward> {
     let mut crossing = Crossing::Not;
-    if let Some(inner) = server.hidden.inner(&onward.uri) {
-        let partner = server.partners.sending_from(from.address.ip())?;
+    if let Some((inner, partner)) = server.hidden.inner(&onward.uri) {
+        if !partner.is_at(from.address.ip()) {
+            return None;
+        }
         onward.uri = inner;
         border::enter(&mut onward, &partner).ok()?;
-        crossing = Crossing::In;
+        crossing = Crossing::In(partner);
     }
     let contact = server
         .registrations()
@@ -175,7 +177,7 @@ async fn forward(server: &Server, request: IncomingRequest, onward: Onward) {
         match responses.next().await {
             Some(Ok(response)) if response.status == StatusCode::TRYING => {}
             Some(Ok(response)) => {
-                let response = border::answer(server, &request, response, crossing);
+                let response = border::answer(server, &request, response, &crossing);
                 let is_final = response.status.is_final();
                 request.respond(response);
                 if is_final {

@@ -2,7 +2,7 @@
 //! from one protection to another (TS 24.379 6.8.2, TS 33.180 11.1.3).
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::mcptt::media;
@@ -22,41 +22,45 @@ const MAX_HIDDEN: usize = 1024;
 const INSIDE: [&str; 4] = [name::VIA, name::RECORD_ROUTE, name::USER_AGENT, "Server"];
 
 /// Which way a request crosses the border.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Crossing {
     /// It stays inside.
     Not,
-    /// It comes from a partner.
-    In,
+    /// It comes from this partner.
+    In(Arc<Partner>),
     /// It goes to a partner.
     Out,
 }
 
-/// The inner addresses that partners know by another name.
+/// The inner addresses that partners know by another name, each partner by its own: who uses a name
+/// is known by it, wherever partners share a host.
 #[derive(Debug, Default)]
-pub(crate) struct Hidden(Mutex<BTreeMap<String, Uri>>);
+pub(crate) struct Hidden(Mutex<BTreeMap<String, (Uri, Arc<Partner>)>>);
 
 impl Hidden {
-    fn names(&self) -> MutexGuard<'_, BTreeMap<String, Uri>> {
+    fn names(&self) -> MutexGuard<'_, BTreeMap<String, (Uri, Arc<Partner>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The name of an address, a new one when it has none.
-    fn name(&self, inner: &Uri) -> String {
+    /// A partner's name of an address, a new one when it has none.
+    fn name(&self, inner: &Uri, partner: &Arc<Partner>) -> String {
         let mut names = self.names();
-        if let Some((name, _)) = names.iter().find(|(_, uri)| *uri == inner) {
+        let known = names
+            .iter()
+            .find(|(_, (uri, by))| uri == inner && Arc::ptr_eq(by, partner));
+        if let Some((name, _)) = known {
             return name.clone();
         }
         if names.len() >= MAX_HIDDEN {
             names.clear();
         }
         let name = format!("b-{}", token::hex(&mut mc_runtime::rng(), 8));
-        names.insert(name.clone(), inner.clone());
+        names.insert(name.clone(), (inner.clone(), partner.clone()));
         name
     }
 
-    /// The address behind a name.
-    pub(crate) fn inner(&self, outer: &Uri) -> Option<Uri> {
+    /// The address behind a name, and the partner whose name it is.
+    pub(crate) fn inner(&self, outer: &Uri) -> Option<(Uri, Arc<Partner>)> {
         self.names().get(outer.user.as_deref()?).cloned()
     }
 }
@@ -71,7 +75,7 @@ pub(crate) fn enter(onward: &mut Request, partner: &Partner) -> Result<(), Refus
 pub(crate) fn leave(
     server: &Server,
     onward: &mut Request,
-    partner: &Partner,
+    partner: &Arc<Partner>,
 ) -> Result<(), Refusal> {
     let in_dialog = onward.headers.to().is_ok_and(|to| to.tag().is_some());
     if !in_dialog {
@@ -82,7 +86,7 @@ pub(crate) fn leave(
     for field in INSIDE {
         onward.headers.remove(field);
     }
-    hide_contact(server, &mut onward.headers, partner.peer());
+    hide_contact(server, &mut onward.headers, partner, partner.peer());
     translate(onward, partner, true)
 }
 
@@ -91,14 +95,14 @@ pub(crate) fn answer(
     server: &Server,
     request: &IncomingRequest,
     mut response: Response,
-    crossing: Crossing,
+    crossing: &Crossing,
 ) -> Response {
     match crossing {
         Crossing::Not => response.headers.pop_via(),
-        Crossing::In => {
+        Crossing::In(partner) => {
             response.headers.pop_via();
             response.headers.remove("Server");
-            hide_contact(server, &mut response.headers, request.from);
+            hide_contact(server, &mut response.headers, partner, request.from);
         }
         // The request went out without the way it had come, so that is put back.
         Crossing::Out => {
@@ -124,11 +128,11 @@ pub(crate) fn answer(
 }
 
 /// Replaces Contact by an address of this server that stands for it.
-fn hide_contact(server: &Server, headers: &mut Headers, towards: Peer) {
+fn hide_contact(server: &Server, headers: &mut Headers, partner: &Arc<Partner>, towards: Peer) {
     let Some(contact) = headers.contact() else {
         return;
     };
-    let outer = server.hidden.name(&contact.uri);
+    let outer = server.hidden.name(&contact.uri, partner);
     let outer = server.parts.endpoint.contact(&outer, towards);
     let contact = NameAddr {
         uri: outer.uri,

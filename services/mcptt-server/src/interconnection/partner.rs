@@ -270,12 +270,6 @@ impl Partners {
         let there = |partner: &&Arc<Partner>| partner.peer.address == peer.address;
         self.all.iter().find(there).cloned()
     }
-
-    /// The partner that sends from an address.
-    #[must_use]
-    pub fn sending_from(&self, address: IpAddr) -> Option<Arc<Partner>> {
-        self.all.iter().find(|p| p.is_at(address)).cloned()
-    }
 }
 
 #[cfg(test)]
