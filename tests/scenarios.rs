@@ -31,6 +31,8 @@ mod group_calls;
 mod interconnection;
 #[path = "scenarios/keys.rs"]
 mod keys;
+#[path = "scenarios/migration.rs"]
+mod migration;
 #[path = "scenarios/private_calls.rs"]
 mod private_calls;
 #[path = "scenarios/refusals_bytes.rs"]

@@ -28,7 +28,7 @@ use mc_runtime::clock::SharedClock;
 use mc_runtime::sip::{Incoming, SipEndpoint, TracedSip};
 use mc_runtime::trace::Tracer;
 use mc_sip::transaction::TransactionConfig;
-use mc_sip::{NameAddr, Peer, Uri, mcptt};
+use mc_sip::{NameAddr, Peer, StatusCode, Uri, mcptt};
 use tokio::sync::mpsc;
 
 pub(crate) use crate::client::calls::AGENT;
@@ -181,10 +181,21 @@ impl Client {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+        self.turn_away();
         if let Sip::Own { endpoint, .. } = &self.sip {
             endpoint.close().await;
         }
         self.events.emit(ClientEvent::Stopped);
+    }
+
+    /// Answers what came after all calls were left.
+    fn turn_away(&mut self) {
+        self.incoming.close();
+        while let Ok(message) = self.incoming.try_recv() {
+            if let Incoming::Request(request) = message {
+                request.respond_status(StatusCode::CALL_DOES_NOT_EXIST);
+            }
+        }
     }
 
     async fn establish(&mut self) -> Result<Established, Failed> {

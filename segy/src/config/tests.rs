@@ -13,7 +13,8 @@ fn filled(template: &str) -> String {
         text.push_str(before);
         text.push_str(match name {
             "lab_keys" => "false",
-            "segy-ip" | "segy-7.2-ip" => "127.0.0.1",
+            ip if ip.ends_with("-ip") => "127.0.0.1",
+            spk if spk.starts_with("spk-") => "000102030405060708090a0b0c0d0e0f",
             "data" | "logs" | "ca" | "cert" | "key" | "password" => "/tmp/lab",
             _ => "127.0.0.1:1",
         });
@@ -23,7 +24,7 @@ fn filled(template: &str) -> String {
     text
 }
 
-pub(crate) fn read(text: &str) -> Result<Config, toml::de::Error> {
+fn read(text: &str) -> Result<Config, toml::de::Error> {
     toml::from_str(text)
 }
 
@@ -84,55 +85,44 @@ fn a_gateway_that_is_many_has_a_client_for_each_user() {
     assert!(others.starts_with("unmapped_alias"), "{others}");
 }
 
-/// The configuration of 7.2 without registrations and with an interconnection.
-pub(crate) fn interconnected(approach: &str) -> String {
-    let registered = filled(include_str!("../../../deploy/lab/segy-7.2.toml"));
-    let (before, sip) = registered.split_once("[mc.sip]").unwrap();
-    let (_, after) = sip.split_once("[mc.gms]").unwrap();
-    let before = before.replace("approach = \"7.2\"", &format!("approach = \"{approach}\""));
-    format!(
-        r#"{before}[mc.gms]{after}
-        [interconnection]
-        node = "segy"
-        state_dir = "/tmp/lab-interconnection"
-        server = "sip:127.0.0.1:5060;transport=tcp"
-        psi = "sip:mcptt@segy.example"
-        endpoint = {{ bind = "127.0.0.1:0" }}
-        spk = {{ id = "3a7e0003", key = "{key}", rand = "{key}" }}
-        [interconnection.authorisation]
-        tokens = {{ issuer = "https://idms.segy.example", jwks_url = "https://idms.segy.example/jwks" }}
-        exchange = {{ token_endpoint = "https://idms.segy.example/token", client_id = "c", scopes = ["s"] }}
-        "#,
-        key = "00".repeat(16),
-    )
+/// The lab's configuration of an approach that is attached by an interconnection.
+pub(crate) fn interconnected(approach: &str) -> Config {
+    let template = match approach {
+        "7.3" => include_str!("../../../deploy/lab/segy-7.3.toml"),
+        "7.4" => include_str!("../../../deploy/lab/segy-7.4.toml"),
+        _ => include_str!("../../../deploy/lab/segy-7.5.toml"),
+    };
+    read(&filled(template)).unwrap()
 }
 
 #[test]
 fn a_gateway_is_attached_as_its_approach_says() {
-    for approach in ["7.3", "7.4"] {
-        let config = read(&interconnected(approach)).unwrap();
+    for (approach, clients) in [("7.3", 2), ("7.4", 2), ("7.5", 1)] {
+        let config = interconnected(approach);
         config.check().unwrap();
-        let clients = config.clients();
-        assert_eq!(clients.len(), 2);
-        assert!(clients.values().all(|client| client.sip.is_none()));
+        assert_eq!(config.approach.to_string(), approach);
+        let all = config.clients();
+        assert_eq!(all.len(), clients);
+        assert!(all.values().all(|client| client.sip.is_none()));
         let interconnection = config.interconnection.unwrap();
         assert!(interconnection.require_protection && interconnection.require_signature);
-        assert!(interconnection.authorisation.unwrap().exchange.is_some());
+        // Migrated users bring tokens of another domain.
+        let exchanged = interconnection.authorisation.unwrap().exchange.is_some();
+        assert_eq!(exchanged, approach == "7.3");
     }
     let changed = |approach, change: fn(&mut Config)| {
-        let mut config = read(&interconnected(approach)).unwrap();
+        let mut config = interconnected(approach);
         change(&mut config);
         config.check().unwrap_err().to_string()
     };
     let none = changed("7.3", |c| c.interconnection = None);
     assert!(none.starts_with("interconnection"), "{none}");
-    let registered = changed("7.2", |_| ());
-    assert!(registered.starts_with("mc.sip"), "{registered}");
-    let both =
-        refused(|c| c.interconnection = read(&interconnected("7.3")).unwrap().interconnection);
+    let client = changed("7.4", |c| c.approach = Approach::ClientPerUser);
+    assert!(client.starts_with("mc.sip"), "{client}");
+    let both = refused(|c| c.interconnection = interconnected("7.5").interconnection);
     assert!(both.starts_with("interconnection"), "{both}");
-    let many = changed("7.5", |_| ());
-    assert!(many.starts_with("mcptt_id"), "{many}");
+    let single = changed("7.4", |c| c.approach = Approach::ExternalDomainSingleUser);
+    assert!(single.starts_with("mcptt_id"), "{single}");
     let unknown = sample().replace("approach = \"7.1\"", "approach = \"7.6\"");
     assert!(read(&unknown).unwrap_err().to_string().contains("7.6"));
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::config::Provisioning;
-use crate::config::tests::{interconnected, read};
+use crate::config::tests::interconnected;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -59,7 +59,7 @@ async fn until(status: &GatewayStatus, up: bool) {
 async fn one_interconnection_is_opened_for_all_and_closed_with_them() {
     let (server, mut asks) = host().await;
     let dir = tempfile::tempdir().unwrap();
-    let mut config = read(&interconnected("7.3")).unwrap();
+    let mut config = interconnected("7.3");
     config.provisioning = Provisioning::OnDemand;
     let own = free();
     let interconnection = config.interconnection.as_mut().unwrap();
@@ -81,7 +81,7 @@ async fn one_interconnection_is_opened_for_all_and_closed_with_them() {
     assert_eq!(told["attachment"], "MigratedClient");
     let interconnection = &told["interconnection"];
     assert_eq!(interconnection["spk_id"], "3a7e0003");
-    assert_eq!(interconnection["psi"], "sip:mcptt@segy.example");
+    assert_eq!(interconnection["psi"], "sip:mcptt-7.3@segy.example");
     assert_eq!(interconnection["users"], 0, "nobody has spoken yet");
 
     encrypted.stop().await;
@@ -95,11 +95,12 @@ async fn one_interconnection_is_opened_for_all_and_closed_with_them() {
 #[tokio::test]
 async fn a_host_that_is_not_there_is_told_and_no_failure() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = read(&interconnected("7.3")).unwrap();
+    let mut config = interconnected("7.3");
     config.provisioning = Provisioning::OnDemand;
     let interconnection = config.interconnection.as_mut().unwrap();
     interconnection.server = format!("sip:{};transport=tcp", free());
     interconnection.state_dir = dir.path().to_owned();
+    interconnection.endpoint.bind = free();
     let context = Context::new("segy");
     let status = Arc::new(GatewayStatus::new(
         config.approach.profile(),
