@@ -14,8 +14,10 @@ use crate::support::{GROUP, PATIENCE, start_domains, until};
 const UNIT: &str = "unit-1001";
 const SERVER: &str = "sip:mcptt@segy.example";
 
+type Change = fn(&mut AuthorisationConfig);
+
 /// The function that serves the user, with tokens of the gateway's domain.
-async fn function(lab: &Lab, change: impl FnOnce(&mut AuthorisationConfig)) -> Interconnection {
+async fn function(lab: &Lab, change: Change) -> Interconnection {
     let issuer = format!("https://{}", lab.addresses().of(Gateway.idms()));
     let jwks = format!("{issuer}/idms/jwks.json");
     let mut authorisation = AuthorisationConfig {
@@ -80,10 +82,10 @@ async fn a_migrated_user_is_served_with_a_token_of_the_domain_that_serves_him() 
         a.exchange.as_mut().unwrap().scopes = vec![SCOPE_GMS.to_owned()];
         a.tokens.audiences.clear();
     };
-    let cases: [(&dyn Fn(&mut AuthorisationConfig), &str); 3] = [
-        (&own_domain, "unknown key"),
-        (&other_server, "audience"),
-        (&other_service, "lacks scope"),
+    let cases: [(Change, &str); 3] = [
+        (own_domain, "unknown key"),
+        (other_server, "audience"),
+        (other_service, "lacks scope"),
     ];
     for (change, why) in cases {
         let at = function(&lab, change).await;
