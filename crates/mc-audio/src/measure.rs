@@ -17,6 +17,9 @@ pub const LONGEST: Duration = Duration::from_secs(120);
 /// Samples a second of everything judged.
 const RATE: usize = 16_000;
 
+/// Samples before and behind the speech in which its ends are looked for: 200 ms.
+const MARGIN: usize = RATE / 5;
+
 /// Why there is no judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -67,13 +70,24 @@ pub fn judge(sent: &[i16], received: &[i16]) -> Result<Report, MeasureError> {
         });
     };
     let aligned = align::shifted(received, offset, sent.len());
-    let ends = first_and_last_heard(sent, &aligned)?;
+    let ends = ends_at(sent, received, offset)?;
     Ok(Report {
         score: stoi(sent, &aligned)?,
         delay_us: Some(offset * 125 / 2),
         first_heard: ends.first,
         last_heard: ends.last,
     })
+}
+
+/// Both ends with what surrounds them: what a jitter buffer stretched in the middle of the speech
+/// puts an end before or behind its place, and speech may begin with the first sample.
+fn ends_at(sent: &[i16], received: &[i16], offset: i64) -> Result<Ends, MeasureError> {
+    let mut wide = vec![0; MARGIN];
+    wide.extend_from_slice(sent);
+    wide.resize(sent.len() + 2 * MARGIN, 0);
+    let margin = i64::try_from(MARGIN).unwrap_or(0);
+    let aligned = align::shifted(received, offset - margin, wide.len());
+    first_and_last_heard(&wide, &aligned)
 }
 
 #[cfg(test)]

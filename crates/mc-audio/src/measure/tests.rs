@@ -45,6 +45,29 @@ fn what_arrives_unchanged_is_perfect_wherever_it_lies() {
     }
 }
 
+/// A jitter buffer made up 20 or 40 ms: what lies before or behind it is out of its place, not lost,
+/// also when speech begins with the first sample and ends with the last.
+#[test]
+fn what_is_stretched_is_not_lost_and_what_is_cut_off_is() {
+    let speech = babble(1, 4);
+    let sounds = |samples: &&i16| **samples != 0;
+    let begin = speech.iter().position(|s| sounds(&s)).unwrap();
+    let end = speech.iter().rposition(|s| sounds(&s)).unwrap();
+    let sent = &speech[begin..end];
+    for (at, made_up) in [(RATE, 320), (RATE, 640), (2 * RATE, 320), (3 * RATE, 640)] {
+        let (before, behind) = sent.split_at(at);
+        let stretched = [before, &before[at - made_up..], behind].concat();
+        let report = judge(sent, &stretched).unwrap();
+        assert!(report.first_heard && report.last_heard, "{at} {report:?}");
+        let cut = [&vec![0; RATE / 4], &stretched[RATE / 4..]].concat();
+        let report = judge(sent, &cut).unwrap();
+        assert!(!report.first_heard && report.last_heard, "{at} {report:?}");
+        let length = stretched.len();
+        let report = judge(sent, &stretched[..length - RATE / 4]).unwrap();
+        assert!(report.first_heard && !report.last_heard, "{at} {report:?}");
+    }
+}
+
 #[test]
 fn silence_noise_and_another_sentence_are_not_the_speech() {
     let sent = babble(1, 4);
