@@ -35,6 +35,8 @@ mod keys;
 mod migration;
 #[path = "scenarios/private_calls.rs"]
 mod private_calls;
+#[path = "scenarios/protection.rs"]
+mod protection;
 #[path = "scenarios/refusals_bytes.rs"]
 mod refusals_bytes;
 #[path = "scenarios/refusals_calls.rs"]

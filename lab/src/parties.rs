@@ -8,9 +8,9 @@ use std::time::Duration;
 use mc_client::keys::{KmsClient, KmsConfig};
 use mc_client::login::{Login, LoginConfig, PTT_SCOPES, PartnerConfig, Session, TokenSource};
 use mc_client::{
-    Attachment, CallId, ClientConfig, ClientError, ClientEvent, GmsConfig, Interconnection,
-    InterconnectionConfig, McClient, ServerIdentities, SipLink, SpkConfig, SsrcShare, Step,
-    StepFailure,
+    Attachment, BodyConfig, CallId, ClientConfig, ClientError, ClientEvent, GmsConfig,
+    Interconnection, InterconnectionConfig, McClient, ServerIdentities, SipLink, SpkConfig,
+    SsrcShare, Step, StepFailure,
 };
 use mc_ids::{GroupId, KmsUri};
 use mc_runtime::config::Secret;
@@ -307,7 +307,7 @@ pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientCon
         groups: groups.map_err(|error| name(&error))?,
         client_id: None,
         media_address: local,
-        encrypt_info: true,
+        bodies: BodyConfig::default(),
         gmk_wait_s: 20,
         functional_aliases: Vec::new(),
         manual_answer: false,

@@ -470,7 +470,7 @@ impl Rogue {
     }
 
     fn signed(&self, parts: Multipart) -> Multipart {
-        self.spk.sign(parts, &mut mc_runtime::rng())
+        self.spk.bodies().sign(parts, &mut mc_runtime::rng())
     }
 
     /// An INVITE to a group in the name of a user.
@@ -482,7 +482,7 @@ impl Rogue {
             ..McpttInfo::default()
         };
         if protection != Protection::None {
-            info.encrypt(self.spk.xml(), &mut mc_runtime::rng());
+            info.encrypt(self.spk.bodies().xml(), &mut mc_runtime::rng());
         }
         if protection == Protection::Half {
             info.calling_user_id = Some(Content::uri_value(user));
@@ -503,7 +503,7 @@ impl Rogue {
     fn publish(&self, user: &str, listed: &str, protected: bool) -> Request {
         let rng = &mut mc_runtime::rng();
         let attribute = |uri: &str| match protected {
-            true => self.spk.seal_uri(uri, &mut mc_runtime::rng()),
+            true => self.spk.bodies().seal_uri(uri, &mut mc_runtime::rng()),
             false => uri.to_owned(),
         };
         let presence = AffiliationPresence {
@@ -524,7 +524,7 @@ impl Rogue {
             calling_user_id: Some(Content::uri_value(user)),
             ..McpttInfo::default()
         };
-        info.encrypt(self.spk.xml(), rng);
+        info.encrypt(self.spk.bodies().xml(), rng);
         let parts = Multipart::default()
             .with(BodyPart::new(media::MCPTT_INFO, info.to_xml()))
             .with(BodyPart::new(media::PIDF, presence.to_xml()));

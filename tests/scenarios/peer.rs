@@ -6,9 +6,9 @@ use std::time::Duration;
 use lab::parties::{http_config, kms_client, log_in};
 use lab::supervisor::Lab;
 use lab::topology::PortName;
-use mc_client::Association;
 use mc_client::keys::KeyRing;
 use mc_client::login::Session;
+use mc_client::{Association, BodyConfig, BodyProtection, Seal};
 use mc_ids::NtpTime;
 use mc_runtime::sip::{Incoming, ResponseStream, SipConfig, SipEndpoint};
 use mc_runtime::{CancellationToken, Clock as _, SystemClock, http};
@@ -154,20 +154,36 @@ impl Peer {
 
     /// A REGISTER with this I_MESSAGE and this access token, encrypted under the CSK.
     pub(crate) fn register_with(&self, mikey: Option<Vec<u8>>, access_token: &str) -> Request {
-        let mut info = McpttInfo {
+        let info = McpttInfo {
             access_token: Some(Content::string_value(access_token)),
             client_id: Some(Content::string_value(&self.client_id)),
             ..McpttInfo::default()
         };
-        let keys = self.association.xml(&self.session.mcptt_id);
-        info.encrypt(&keys, &mut mc_runtime::rng());
         let mut parts = Multipart::default();
         if let Some(mikey) = mikey {
             parts = parts.with(BodyPart::new(media::MIKEY, mikey));
         }
-        let parts = parts.with(BodyPart::new(media::MCPTT_INFO, info.to_xml()));
+        let parts = parts.with(BodyPart::new(media::MCPTT_INFO, self.sealed(info)));
         let request = self.request(Method::Register, "sip:ims.mc.example");
-        with_parts(request.with(name::EXPIRES, "600"), &parts)
+        self.signed(request.with(name::EXPIRES, "600"), parts)
+    }
+
+    /// What protects this user's bodies.
+    pub(crate) fn bodies(&self) -> BodyProtection {
+        let keys = self.association.xml(&self.session.mcptt_id);
+        BodyProtection::new(keys, &BodyConfig::default())
+    }
+
+    /// The octets of an mcptt-info encrypted under this user's CSK.
+    pub(crate) fn sealed(&self, info: McpttInfo) -> Vec<u8> {
+        let bodies = self.bodies();
+        let part = Seal::full(&bodies).info(info, &mut mc_runtime::rng());
+        part.content
+    }
+
+    /// A request with these parts, signed under this user's CSK.
+    pub(crate) fn signed(&self, request: Request, parts: Multipart) -> Request {
+        with_parts(request, &self.bodies().sign(parts, &mut mc_runtime::rng()))
     }
 
     pub(crate) fn affiliate(&self, groups: &[&str]) -> Request {
@@ -189,14 +205,15 @@ impl Peer {
             request_uri: Some(Content::uri_value(self.id())),
             ..McpttInfo::default()
         };
+        let (bodies, rng) = (self.bodies(), &mut mc_runtime::rng());
         let parts = Multipart::default()
-            .with(BodyPart::new(media::MCPTT_INFO, info.to_xml()))
-            .with(BodyPart::new(media::PIDF, presence.to_xml()));
+            .with(BodyPart::new(media::MCPTT_INFO, self.sealed(info)))
+            .with(Seal::full(&bodies).presence(presence, rng));
         let request = self
             .request(Method::Publish, SERVER)
             .with("Event", "presence")
             .with(name::EXPIRES, EXPIRES_FOREVER.to_string());
-        with_parts(request, &parts)
+        self.signed(request, parts)
     }
 
     /// An INVITE to a group, with media addresses nobody listens on.
@@ -208,10 +225,10 @@ impl Peer {
         };
         let nowhere = ([127, 0, 0, 1], 9).into();
         let offer = McpttMedia::new(nowhere, Some(nowhere), FloorParameters::default());
-        self.invite_with(&offer, info.to_xml().into_bytes())
+        self.invite_with(&offer, self.sealed(info))
     }
 
-    /// An INVITE with this description and these octets as mcptt-info.
+    /// A signed INVITE with this description and these octets as mcptt-info.
     pub(crate) fn invite_with(&self, offer: &McpttMedia, info: Vec<u8>) -> Request {
         let sdp = offer.to_sdp(1, 1).to_string().into_bytes();
         let parts = Multipart::default()
@@ -219,7 +236,7 @@ impl Peer {
             .with(BodyPart::new(media::MCPTT_INFO, info));
         let mut request = self.request(Method::Invite, SERVER);
         mcptt::push_accept_contact(&mut request.headers);
-        with_parts(request, &parts)
+        self.signed(request, parts)
     }
 
     /// A MESSAGE to a user that claims to come from the GMS.
@@ -259,7 +276,7 @@ impl Peer {
             request_uri: Some(Content::uri_value(group)),
             ..McpttInfo::default()
         };
-        let request = self.invite_with(&offer, info.to_xml().into_bytes());
+        let request = self.invite_with(&offer, self.sealed(info));
         let mut responses = self.endpoint.request(request, self.server);
         let answered = answer(&mut responses).await;
         assert_eq!(answered.status, 200, "{answered:?}");

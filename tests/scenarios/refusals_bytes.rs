@@ -190,9 +190,12 @@ async fn hostile_xml_in_sip_is_refused() {
     for (what, document) in hostile("presence") {
         let good = bob.affiliate(&[]);
         let mut parts = Multipart::of(&good.headers, &good.body).unwrap();
-        parts.parts.retain(|part| part.media_type != media::PIDF);
+        let replaced = [media::PIDF, media::MCPTT_SIGNED];
+        parts
+            .parts
+            .retain(|part| !replaced.contains(&part.media_type.as_str()));
         let parts = parts.with(BodyPart::new(media::PIDF, document));
-        let answer = bob.ask(with_parts(good, &parts)).await;
+        let answer = bob.ask(bob.signed(good, parts)).await;
         assert_eq!(answer.status, 400, "PUBLISH, {what}");
         logged(&lab, "mcptt-server", &answer.call_id).await;
     }

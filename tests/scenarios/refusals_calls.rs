@@ -35,7 +35,7 @@ async fn calls_are_refused_with_the_warning_of_their_reason() {
             request_uri: Some(Content::uri_value(uri)),
             ..McpttInfo::default()
         };
-        info.to_xml().into_bytes()
+        bob.sealed(info)
     };
     let prearranged = || Some(SessionType::Prearranged);
     let mut unaccepted = bob.invite(GROUP);

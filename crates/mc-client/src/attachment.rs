@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mc_ids::McServiceId;
 use mc_media::{SrtcpContext, SrtcpLeg};
-use mc_xml::security::XmlProtection;
 
 use crate::Association;
+use crate::bodies::{BodyConfig, BodyProtection};
 use crate::interconnection::{Interconnection, Place};
 use crate::state_dir::StateDir;
 
@@ -34,11 +34,11 @@ pub(crate) enum Attached {
 }
 
 impl Attached {
-    /// Keys for XML bodies between this side and the server.
-    pub(crate) fn xml(&self, user: &McServiceId) -> XmlProtection {
+    /// What protects XML bodies between this side and the server.
+    pub(crate) fn bodies(&self, user: &McServiceId, config: &BodyConfig) -> BodyProtection {
         match self {
-            Self::Registered(association) => association.xml(user),
-            Self::Interconnected(place) => place.interconnection().xml().clone(),
+            Self::Registered(association) => BodyProtection::new(association.xml(user), config),
+            Self::Interconnected(place) => place.interconnection().bodies().clone(),
         }
     }
 

@@ -9,6 +9,7 @@ use mc_runtime::sip::SipConfig;
 use mc_sip::{Uri, name};
 use serde::Deserialize;
 
+use crate::bodies::BodyConfig;
 use crate::keys::KmsConfig;
 use crate::login::{LoginConfig, PartnerConfig};
 
@@ -55,10 +56,10 @@ pub struct ClientConfig {
     /// Local address of media sockets (default 127.0.0.1).
     #[serde(default = "loopback")]
     pub media_address: IpAddr,
-    /// Whether mcptt-info of calls and publications is encrypted under the CSK (default true). The
-    /// access token always is.
-    #[serde(default = "enabled")]
-    pub encrypt_info: bool,
+    /// How XML bodies to and from the MCPTT server are protected under the CSK; of those under an
+    /// SPK only what is sent (default: encrypted and signed both ways).
+    #[serde(default)]
+    pub bodies: BodyConfig,
     /// Seconds a GMK may take to arrive before step G is reported as failed (default 20); the client
     /// keeps waiting.
     #[serde(default = "default_gmk_wait_s")]
@@ -67,10 +68,6 @@ pub struct ClientConfig {
 
 fn loopback() -> IpAddr {
     IpAddr::from([127, 0, 0, 1])
-}
-
-fn enabled() -> bool {
-    true
 }
 
 fn default_private_calls() -> usize {

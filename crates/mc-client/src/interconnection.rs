@@ -22,10 +22,10 @@ use mc_runtime::trace::Tracer;
 use mc_sip::mcptt::{self, ISFOCUS};
 use mc_sip::transaction::TransactionConfig;
 use mc_sip::{Method, NameAddr, Peer, Request, Uri, name, token};
-use mc_xml::security::XmlProtection;
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 
+use crate::bodies::{BodyProtection, Demand};
 use crate::event::StepFailure;
 use crate::handle::ClientError;
 use crate::spk::{SpkAssociation, SpkConfig, SsrcShare};
@@ -306,12 +306,16 @@ impl Interconnection {
         &self.0.floor
     }
 
-    pub(crate) fn xml(&self) -> &XmlProtection {
-        self.0.association.xml()
+    pub(crate) fn bodies(&self) -> &BodyProtection {
+        self.0.association.bodies()
     }
 
-    pub(crate) fn association(&self) -> &SpkAssociation {
-        &self.0.association
+    /// What bodies of the other system must be.
+    pub(crate) fn demand(&self) -> Demand {
+        Demand {
+            encryption: self.0.require_protection,
+            signature: self.0.require_signature,
+        }
     }
 
     pub(crate) fn endpoint(&self) -> &SipEndpoint {

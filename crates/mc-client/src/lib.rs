@@ -8,6 +8,7 @@
 
 mod association;
 mod attachment;
+mod bodies;
 mod call;
 mod call_id;
 mod client;
@@ -26,6 +27,7 @@ mod state_dir;
 
 pub use association::Association;
 pub use attachment::Attachment;
+pub use bodies::{BodyConfig, BodyProtection, BodyRefused, Demand, Seal};
 pub use call_id::CallId;
 pub use config::{ClientConfig, GmsConfig, ServerIdentities, SipLink};
 pub use event::{ClientEvent, SpeechFrame, Step, StepFailure};

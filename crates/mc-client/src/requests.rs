@@ -17,21 +17,18 @@ use mc_xml::affiliation::{Affiliation, AffiliationPresence, Tuple};
 use mc_xml::mcptt_info::{Content, McpttInfo, SessionType};
 use mc_xml::poc_settings::{AnswerMode, PocSettings};
 use mc_xml::resource_lists::ResourceLists;
-use mc_xml::security::XmlProtection;
 use rand_core::CryptoRng;
 
+use crate::bodies::{BodyProtection, Seal};
 use crate::config::{Identity, Role};
-use crate::spk::SpkAssociation;
 
 /// Makes requests of one identity.
 pub(crate) struct Requests<'a, R: CryptoRng> {
     pub(crate) identity: &'a Identity,
     /// Contact towards the first hop, with the MCPTT features.
     pub(crate) contact: &'a NameAddr,
-    /// Keys for mcptt-info; without, values go in clear.
-    pub(crate) xml: Option<&'a XmlProtection>,
-    /// The SPK, where URIs in attributes are encrypted too and bodies signed.
-    pub(crate) spk: Option<&'a SpkAssociation>,
+    /// How bodies for the MCPTT server are protected.
+    pub(crate) seal: Seal<'a>,
     pub(crate) rng: &'a mut R,
 }
 
@@ -50,10 +47,11 @@ impl<R: CryptoRng> Requests<'_, R> {
     }
 
     fn with_parts(&mut self, request: Request, parts: Multipart) -> Request {
-        let parts = match self.spk {
-            Some(spk) => spk.sign(parts, self.rng),
-            None => parts,
-        };
+        let parts = self.seal.sign(parts, self.rng);
+        self.unsigned(request, &parts)
+    }
+
+    fn unsigned(&mut self, request: Request, parts: &Multipart) -> Request {
         let (content_type, body) = parts.write(&token::boundary(self.rng));
         request.with_body(&content_type, body)
     }
@@ -63,30 +61,27 @@ impl<R: CryptoRng> Requests<'_, R> {
         if self.identity.role == Role::ParticipatingFunction {
             info.calling_user_id = Some(Content::uri_value(self.identity.mcptt_id.as_str()));
         }
-        if let Some(keys) = self.xml {
-            info.encrypt(keys, self.rng);
-        }
-        BodyPart::new(media::MCPTT_INFO, info.to_xml())
+        self.seal.info(info, self.rng)
     }
 
-    /// REGISTER with service authorisation: the CSK first, then the token under it.
+    /// REGISTER with service authorisation: the CSK first, then the token under it, whatever else
+    /// goes in clear.
     //= TS 24.379 7.2.1
     pub(crate) fn register(
         &mut self,
         expires_s: u32,
         csk_message: Vec<u8>,
         access_token: &str,
-        csk_keys: &XmlProtection,
+        csk: &BodyProtection,
     ) -> Request {
-        let mut info = McpttInfo {
+        let info = McpttInfo {
             access_token: Some(Content::string_value(access_token)),
             client_id: Some(Content::string_value(self.identity.client_id.as_str())),
             ..McpttInfo::default()
         };
-        info.encrypt(csk_keys, self.rng);
         let parts = Multipart::default()
             .with(BodyPart::new(media::MIKEY, csk_message))
-            .with(BodyPart::new(media::MCPTT_INFO, info.to_xml()));
+            .with(Seal::full(csk).info(info, self.rng));
         let request = self.bare_register(expires_s);
         self.with_parts(request, parts)
     }
@@ -141,7 +136,7 @@ impl<R: CryptoRng> Requests<'_, R> {
             p_id: Some(token::hex(self.rng, 4)),
             p_id_fa: None,
         };
-        self.publish_presence(&presence, expires_s)
+        self.publish_presence(presence, expires_s)
     }
 
     /// Affiliation of this user to one group, from its participating function to the controlling
@@ -153,9 +148,9 @@ impl<R: CryptoRng> Requests<'_, R> {
             ..Affiliation::default()
         };
         let presence = AffiliationPresence {
-            entity: self.attribute(group.as_str()),
+            entity: group.as_str().to_owned(),
             tuples: vec![Tuple {
-                id: self.attribute(self.identity.mcptt_id.as_str()),
+                id: self.identity.mcptt_id.as_str().to_owned(),
                 affiliations: vec![client],
                 functional_aliases: Vec::new(),
             }],
@@ -166,24 +161,15 @@ impl<R: CryptoRng> Requests<'_, R> {
             request_uri: Some(Content::uri_value(group.as_str())),
             ..McpttInfo::default()
         };
-        let part = BodyPart::new(media::PIDF, presence.to_xml());
+        let part = self.seal.presence(presence, self.rng);
         self.publish("presence", expires_s, info, part)
-    }
-
-    /// A URI in an XML attribute: between functions encrypted like the elements.
-    //= TS 33.180 9.3.4.3
-    fn attribute(&mut self, uri: &str) -> String {
-        match self.spk {
-            Some(spk) => spk.seal_uri(uri, self.rng),
-            None => uri.to_owned(),
-        }
     }
 
     /// Functional aliases: the whole set of wanted ones; with `expires_s` 0 these are given up.
     //= TS 24.379 9A.2.1.2
     pub(crate) fn publish_aliases(&mut self, aliases: &[String], expires_s: u32) -> Request {
         let presence = AffiliationPresence {
-            entity: self.attribute(self.identity.mcptt_id.as_str()),
+            entity: self.identity.mcptt_id.as_str().to_owned(),
             tuples: vec![Tuple {
                 id: self.identity.client_id.as_str().to_owned(),
                 affiliations: Vec::new(),
@@ -192,15 +178,15 @@ impl<R: CryptoRng> Requests<'_, R> {
             p_id: None,
             p_id_fa: Some(token::hex(self.rng, 4)),
         };
-        self.publish_presence(&presence, expires_s)
+        self.publish_presence(presence, expires_s)
     }
 
-    fn publish_presence(&mut self, presence: &AffiliationPresence, expires_s: u32) -> Request {
+    fn publish_presence(&mut self, presence: AffiliationPresence, expires_s: u32) -> Request {
         let mut info = self.about_self();
         if self.identity.role == Role::ParticipatingFunction {
             info.client_id = Some(Content::string_value(self.identity.client_id.as_str()));
         }
-        let part = BodyPart::new(media::PIDF, presence.to_xml());
+        let part = self.seal.presence(presence, self.rng);
         self.publish("presence", expires_s, info, part)
     }
 
@@ -236,15 +222,8 @@ impl<R: CryptoRng> Requests<'_, R> {
         let lists = ResourceLists {
             uris: documents.to_vec(),
         };
-        // The GMS does not have this client's CSK; between functions, the last one opens the SPK.
-        let info = match self.identity.role {
-            Role::Client => BodyPart::new(media::MCPTT_INFO, info.to_xml()),
-            Role::ParticipatingFunction => self.info(info),
-        };
-        let parts = Multipart::default().with(info).with(
-            BodyPart::new(media::RESOURCE_LISTS, lists.to_xml())
-                .with(name::CONTENT_DISPOSITION, "recipient-list"),
-        );
+        let lists = BodyPart::new(media::RESOURCE_LISTS, lists.to_xml())
+            .with(name::CONTENT_DISPOSITION, "recipient-list");
         let gms = self.identity.gms.clone();
         let request = self
             .outside_dialog(Method::Subscribe, &gms, &gms)
@@ -253,7 +232,18 @@ impl<R: CryptoRng> Requests<'_, R> {
             .with(name::ACCEPT, media::XCAP_DIFF)
             .with(name::EXPIRES, EXPIRES_FOREVER.to_string())
             .with(self.identity.role.service_field(), ICSI);
-        self.with_parts(request, parts)
+        match self.identity.role {
+            // The GMS does not have this client's CSK.
+            Role::Client => {
+                let info = BodyPart::new(media::MCPTT_INFO, info.to_xml());
+                self.unsigned(request, &Multipart::default().with(info).with(lists))
+            }
+            // Between functions, the last one opens the SPK.
+            Role::ParticipatingFunction => {
+                let parts = Multipart::default().with(self.info(info)).with(lists);
+                self.with_parts(request, parts)
+            }
+        }
     }
 
     /// INVITE of a prearranged group call, perhaps under a functional alias.
@@ -304,16 +294,11 @@ impl<R: CryptoRng> Requests<'_, R> {
                 info.set_ext_content("called-functional-alias-URI", &Content::uri_value(called));
             }
         }
-        let lists = ResourceLists {
-            uris: vec![self.attribute(entry)],
-        };
+        let called = self.seal.recipients(&[entry], self.rng);
         let parts = Multipart::default()
             .with(offer_part(offer))
             .with(self.info(info))
-            .with(
-                BodyPart::new(media::RESOURCE_LISTS, lists.to_xml())
-                    .with(name::CONTENT_DISPOSITION, "recipient-list"),
-            );
+            .with(called);
         let (field, value) = commencement.header();
         let request = self.bare_invite().with(field, value);
         self.with_parts(request, parts)

@@ -8,19 +8,15 @@ use mc_ids::annex_f::XpkIdEncoding;
 use mc_ids::{Key128 as _, KeyId, Spk, SpkId};
 use mc_media::{MasterKey, Mki, SrtcpContext, SsrcHalf};
 use mc_runtime::config::Secret;
-use mc_sip::mcptt::media;
-use mc_sip::{BodyPart, Multipart, token};
 use mc_trace::{KeyKind, KeyLogEntry};
-use mc_xml::XmlProfile;
-use mc_xml::security::signed_body::{Part, sign_parts, verify_parts};
-use mc_xml::security::uri::EncryptedUri;
-use mc_xml::security::{SecurityError, XmlProtection};
+use mc_xml::security::XmlProtection;
 use mikey::{CryptoSession, media_keys};
-use rand_core::CryptoRng;
 use serde::Deserialize;
 
-/// Names a body part, so that a signature can name it.
-const CONTENT_ID: &str = "Content-ID";
+use crate::bodies::{
+    BodyConfig, BodyProtection, default_signed_ns, default_signed_root, default_uri_domain,
+};
+
 /// Sources of the far end whose replay windows are kept: each leg of a call takes a new one.
 const MAX_SOURCES: usize = 16_384;
 
@@ -81,18 +77,6 @@ const fn default_floor_cs_id() -> u8 {
     CryptoSession::FloorControl as u8
 }
 
-fn default_uri_domain() -> String {
-    "mc-encrypted.invalid".to_owned()
-}
-
-fn default_signed_root() -> String {
-    XmlProfile::default().signed_root
-}
-
-fn default_signed_ns() -> String {
-    XmlProfile::default().signed_ns
-}
-
 /// How the SPK-ID enters the derivation of XML keys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -121,9 +105,7 @@ pub struct SpkAssociation {
     spk: Spk,
     rand: [u8; 16],
     session: CryptoSession,
-    xml: XmlProtection,
-    uri_domain: String,
-    profile: XmlProfile,
+    bodies: BodyProtection,
 }
 
 impl SpkAssociation {
@@ -141,18 +123,18 @@ impl SpkAssociation {
             XmlKeyId::Base64 => XpkIdEncoding::Base64Ascii,
         };
         let xml = XmlProtection::derive(&spk, id.key_id(), &config.xml_identity, encoding);
+        let forms = BodyConfig {
+            uri_domain: config.uri_domain.clone(),
+            signed_root: config.signed_root.clone(),
+            signed_ns: config.signed_ns.clone(),
+            ..BodyConfig::default()
+        };
         Ok(Self {
             id,
             spk,
             rand: octets("rand", config.rand.expose())?,
             session: session(config.floor_cs_id)?,
-            xml,
-            uri_domain: config.uri_domain.clone(),
-            profile: XmlProfile {
-                signed_root: config.signed_root.clone(),
-                signed_ns: config.signed_ns.clone(),
-                ..XmlProfile::default()
-            },
+            bodies: BodyProtection::new(xml, &forms),
         })
     }
 
@@ -162,57 +144,10 @@ impl SpkAssociation {
         self.id
     }
 
-    /// Keys for XML bodies between the two servers (F.1.4).
+    /// What protects XML bodies between the two servers.
     #[must_use]
-    pub const fn xml(&self) -> &XmlProtection {
-        &self.xml
-    }
-
-    /// The encrypted form of a URI, for an XML attribute.
-    //= TS 33.180 9.3.4.3
-    #[must_use]
-    pub fn seal_uri(&self, uri: &str, rng: &mut impl CryptoRng) -> String {
-        EncryptedUri::seal(uri, &self.uri_domain, &self.xml, rng).to_string()
-    }
-
-    /// The URI of an XML attribute; `None` inside when it is in clear.
-    ///
-    /// # Errors
-    /// [`SecurityError`] when the attribute has the encrypted form and does not open.
-    pub fn open_uri(&self, attribute: &str) -> Result<Option<String>, SecurityError> {
-        if !EncryptedUri::recognises(attribute, &self.uri_domain) {
-            return Ok(None);
-        }
-        EncryptedUri::parse(attribute)?.open(&self.xml).map(Some)
-    }
-
-    /// Signs the XML parts of a message: each gets a Content-ID, the signatures are a part of their
-    /// own.
-    //= TS 24.379 6.6.3
-    #[must_use]
-    pub fn sign(&self, mut parts: Multipart, rng: &mut impl CryptoRng) -> Multipart {
-        for part in parts.parts.iter_mut().filter(|part| is_xml(part)) {
-            let id = format!("<{}@{}>", token::hex(rng, 8), self.uri_domain);
-            part.headers.set(CONTENT_ID, id);
-        }
-        let signed = sign_parts(&signable(&parts), &self.xml, &self.profile);
-        parts.with(BodyPart::new(media::MCPTT_SIGNED, signed))
-    }
-
-    /// Verifies the signatures over all XML parts of a message; false when there are none.
-    ///
-    /// # Errors
-    /// [`SecurityError`] when a part is not signed, or was changed since.
-    //= TS 24.379 6.6.3
-    pub fn verify(&self, parts: &Multipart) -> Result<bool, SecurityError> {
-        let Some(signed) = parts.get(media::MCPTT_SIGNED) else {
-            return Ok(false);
-        };
-        let signable = signable(parts);
-        if signable.len() != parts.parts.iter().filter(|part| is_xml(part)).count() {
-            return Err(SecurityError::PeerStructure("a part without Content-ID"));
-        }
-        verify_parts(&signed.content, &signable, &self.xml, &self.profile).map(|()| true)
+    pub const fn bodies(&self) -> &BodyProtection {
+        &self.bodies
     }
 
     /// Key of SRTCP that carries floor control between the two servers.
@@ -246,23 +181,6 @@ impl SpkAssociation {
             KeyLogEntry::srtp(id.0, self.session as u8, key, salt, &id.octets()),
         ]
     }
-}
-
-fn is_xml(part: &BodyPart) -> bool {
-    part.media_type.ends_with("+xml") && part.media_type != media::MCPTT_SIGNED
-}
-
-/// The XML parts that have a name to sign them by.
-fn signable(parts: &Multipart) -> Vec<Part<'_>> {
-    let xml = parts.parts.iter().filter(|part| is_xml(part));
-    xml.filter_map(|part| {
-        let id = part.headers.get(CONTENT_ID)?.trim();
-        Some(Part {
-            content_id: id.strip_prefix('<')?.strip_suffix('>')?,
-            octets: &part.transmitted,
-        })
-    })
-    .collect()
 }
 
 /// Which SSRCs this end takes under the SPK; the two ends must not be told the same.
@@ -341,7 +259,7 @@ mod tests {
     fn what_both_servers_are_told_alike_is_derived_alike() {
         let association = SpkAssociation::new(&config()).unwrap();
         assert_eq!(association.mki(), Mki::Key(0x3ddd_5bf0));
-        assert_eq!(association.xml().key_name(), "Pd1b8A==");
+        assert_eq!(association.bodies().xml().key_name(), "Pd1b8A==");
         let [spk, srtcp] = association.log_entries();
         assert_eq!(spk.key, "28ba74447f037dcc09ad7f2576dc2def");
         assert_eq!(srtcp.mki.as_deref(), Some("3ddd5bf0"));
@@ -349,8 +267,8 @@ mod tests {
         other.xml_identity = "sip:mcptt@partner.example".to_owned();
         let other = SpkAssociation::new(&other).unwrap();
         assert_ne!(
-            other.xml().integrity_key(),
-            association.xml().integrity_key()
+            other.bodies().xml().integrity_key(),
+            association.bodies().xml().integrity_key()
         );
         let [_, same] = other.log_entries();
         assert_eq!(same.key, srtcp.key);
@@ -358,49 +276,6 @@ mod tests {
         other.floor_cs_id = 7;
         let [_, differs] = SpkAssociation::new(&other).unwrap().log_entries();
         assert_ne!(differs.key, srtcp.key);
-    }
-
-    #[test]
-    fn a_uri_in_an_attribute_is_open_to_both_servers_only() {
-        let association = SpkAssociation::new(&config()).unwrap();
-        let clear = "sip:unit-1001@mc.example";
-        let sealed = association.seal_uri(clear, &mut mc_runtime::rng());
-        assert!(sealed.ends_with("@mc-encrypted.invalid"), "{sealed}");
-        let opened = association.open_uri(&sealed).unwrap();
-        assert_eq!(opened.as_deref(), Some(clear));
-        assert_eq!(association.open_uri(clear).unwrap(), None);
-        let mut other = config();
-        other.key = Secret::new("00".repeat(16));
-        let other = SpkAssociation::new(&other).unwrap();
-        assert!(other.open_uri(&sealed).is_err());
-    }
-
-    #[test]
-    fn a_signature_covers_every_xml_part() {
-        let association = SpkAssociation::new(&config()).unwrap();
-        let rng = &mut mc_runtime::rng();
-        let parts = || {
-            Multipart::default()
-                .with(BodyPart::new(media::SDP, "v=0\r\n"))
-                .with(BodyPart::new(media::MCPTT_INFO, "<a>x</a>"))
-                .with(BodyPart::new(media::PIDF, "<b>y</b>"))
-        };
-        assert_eq!(association.verify(&parts()), Ok(false));
-        // As the far end reads it.
-        let (kind, body) = association.sign(parts(), rng).write("b1");
-        let mut headers = mc_sip::Headers::new();
-        headers.push("Content-Type", kind);
-        let read = || Multipart::of(&headers, &body).unwrap();
-        assert_eq!(association.verify(&read()), Ok(true));
-        let mut changed = read();
-        changed.parts[2].transmitted = b"<b>z</b>".to_vec();
-        assert!(association.verify(&changed).is_err());
-        let added = read().with(BodyPart::new(media::RESOURCE_LISTS, "<c/>"));
-        assert!(association.verify(&added).is_err());
-        let mut other = config();
-        other.key = Secret::new("00".repeat(16));
-        let other = SpkAssociation::new(&other).unwrap();
-        assert!(other.verify(&read()).is_err());
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use mc_client::{BodyConfig, BodyProtection, BodyRefused};
 use mc_ids::{ClientId, Csk, CskId, McServiceId};
 use mc_runtime::auth::{SCOPE_MCPTT, TokenVerifier};
 use mc_sip::{McWarning, Multipart, mcptt::media};
 use mc_xml::mcptt_info::{Content, McpttInfo};
-use mc_xml::security::XmlProtection;
 
 use crate::config::Policy;
 use crate::info;
@@ -47,8 +47,8 @@ pub struct Authorised {
     pub client_id: ClientId,
     /// Its CSK.
     pub csk: Option<ClientCsk>,
-    /// Keys for XML bodies.
-    pub xml: Option<XmlProtection>,
+    /// What protects XML bodies.
+    pub bodies: Option<BodyProtection>,
 }
 
 /// Checks service authorisations.
@@ -60,6 +60,8 @@ pub struct Authoriser {
     pub csk: Arc<dyn CskOpener>,
     /// What is asked of clients.
     pub policy: Policy,
+    /// How bodies are protected.
+    pub bodies: BodyConfig,
 }
 
 impl std::fmt::Debug for Authoriser {
@@ -74,7 +76,7 @@ impl Authoriser {
     /// Authorises a client from the bodies of its REGISTER or PUBLISH.
     ///
     /// # Errors
-    /// 403 with Warning 136 (I_MESSAGE), 140 (decryption) or 101 (token).
+    /// 403 with Warning 136 (I_MESSAGE), 140 (decryption), 139 (signature) or 101 (token).
     //= TS 24.379 7.3.2
     pub async fn authorise(&self, parts: &Multipart) -> Result<Authorised, Refusal> {
         let failed = |why: &str| {
@@ -86,14 +88,18 @@ impl Authoriser {
             .ok_or_else(|| failed("no mcptt-info"))?;
         let clear = McpttInfo::parse(&info.content)
             .map_err(|error| failed(&format!("mcptt-info: {error}")))?;
-        if clear.access_token.is_none() {
-            return Err(failed("no access token"));
-        }
+        let token = clear
+            .access_token
+            .ok_or_else(|| failed("no access token"))?;
         let delivered = self.deliver(parts).await?;
-        let xml = delivered
-            .as_ref()
-            .map(|csk| info::protection(&csk.key, csk.id, csk.sender.as_str()));
-        let opened = info::read(info, xml.as_ref(), self.policy.require_encrypted_token)?;
+        if self.policy.require_encrypted_token && !token.is_encrypted() {
+            return Err(BodyRefused::Undecryptable.into());
+        }
+        let bodies = delivered.as_ref().map(|csk| {
+            let keys = info::keys(&csk.key, csk.id, csk.sender.as_str());
+            BodyProtection::new(keys, &self.bodies)
+        });
+        let opened = self.bodies.demand().open(parts, bodies.as_ref())?;
         let token = opened
             .access_token
             .as_ref()
@@ -126,7 +132,7 @@ impl Authoriser {
             mcptt_id: verified.mcptt_id,
             client_id,
             csk,
-            xml,
+            bodies,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use mc_client::BodyConfig;
 use mc_client::keys::KmsConfig;
 use mc_client::login::LoginConfig;
 use mc_runtime::TraceConfig;
@@ -57,6 +58,10 @@ pub struct Config {
     /// What is asked of clients.
     #[serde(default)]
     pub policy: Policy,
+    /// How XML bodies to and from clients are protected under their CSKs. Default: encrypted and
+    /// signed both ways.
+    #[serde(default)]
+    pub bodies: BodyConfig,
     /// What single users may do: one table `[users."sip:alice@mc.example"]` each. Default: all have
     /// the defaults of [`UserPolicy`](crate::users::UserPolicy).
     #[serde(default)]
@@ -124,11 +129,6 @@ pub struct Policy {
     pub require_csk: bool,
     /// An access token in clear is refused. Default true.
     pub require_encrypted_token: bool,
-    /// Other mcptt-info values in clear are refused. Default false: confidentiality of signalling is
-    /// a matter of the client's configuration (TS 24.484).
-    pub require_encrypted_info: bool,
-    /// mcptt-info sent to clients that uploaded a CSK is encrypted. Default true.
-    pub encrypt_info: bool,
     /// Group call requests without the MCPTT Accept-Contact are refused (TS 24.379 10.1.1.4.2).
     /// Default true.
     pub require_accept_contact: bool,
@@ -155,8 +155,6 @@ impl Default for Policy {
         Self {
             require_csk: true,
             require_encrypted_token: true,
-            require_encrypted_info: false,
-            encrypt_info: true,
             require_accept_contact: true,
             require_settings: false,
             require_pck: true,

@@ -1,12 +1,16 @@
-//! mcptt-info bodies: opened with and written under the CSK of one client.
+//! XML bodies: opened with and made under the CSK of a client, or the SPK of its system.
 
+use mc_client::{Demand, Seal};
 use mc_ids::CskId;
 use mc_runtime::sip::IncomingRequest;
-use mc_sip::{BodyPart, McWarning, Multipart, StatusCode, mcptt::media};
+use mc_sip::{Multipart, StatusCode};
+use mc_xml::affiliation::AffiliationPresence;
 use mc_xml::mcptt_info::{Content, McpttInfo};
 use mc_xml::security::XmlProtection;
 
 use crate::refusal::Refusal;
+use crate::registration::Binding;
+use crate::server::Server;
 
 /// The parts of a request, and its mcptt-info in clear.
 #[derive(Debug)]
@@ -17,20 +21,36 @@ pub struct OpenedBody {
     pub info: McpttInfo,
 }
 
-/// Opens the bodies of a request.
+/// What bodies of a sender must be.
+#[must_use]
+pub(crate) fn demand(server: &Server, sender: &Binding) -> Demand {
+    match &sender.partner {
+        Some(partner) => partner.demand(),
+        None => server.parts.config.bodies.demand(),
+    }
+}
+
+/// How bodies for a client are made: those for another system always protected.
+#[must_use]
+pub(crate) fn seal<'a>(server: &Server, receiver: &'a Binding) -> Seal<'a> {
+    match (&receiver.partner, &receiver.bodies) {
+        (Some(_), Some(keys)) => Seal::full(keys),
+        (_, keys) => Seal::configured(keys.as_ref(), &server.parts.config.bodies),
+    }
+}
+
+/// Opens the bodies of a sender's request.
 ///
 /// # Errors
-/// 400 for bodies that cannot be read, 403 with Warning 140 for content under another key.
-pub fn open(
+/// 400 for bodies that cannot be read, 403 with Warning 140 for content in clear or under another
+/// key, 403 with Warning 139 for a body that is not signed or was changed.
+pub(crate) fn open(
+    server: &Server,
     request: &IncomingRequest,
-    keys: Option<&XmlProtection>,
-    require_encrypted: bool,
+    sender: &Binding,
 ) -> Result<OpenedBody, Refusal> {
     let parts = parts(request)?;
-    let part = parts
-        .get(media::MCPTT_INFO)
-        .ok_or(Refusal::status(StatusCode::BAD_REQUEST))?;
-    let info = read(part, keys, require_encrypted)?;
+    let info = demand(server, sender).open(&parts, sender.bodies.as_ref())?;
     Ok(OpenedBody { parts, info })
 }
 
@@ -43,26 +63,20 @@ pub fn parts(request: &IncomingRequest) -> Result<Multipart, Refusal> {
         .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))
 }
 
-/// Reads one mcptt-info part.
+/// The pidf of a sender's request, its attributes in clear.
 ///
 /// # Errors
-/// As [`open`].
-//= TS 24.379 6.6.2
-pub fn read(
-    part: &BodyPart,
-    keys: Option<&XmlProtection>,
-    require_encrypted: bool,
-) -> Result<McpttInfo, Refusal> {
-    let mut info =
-        McpttInfo::parse(&part.content).map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
-    let undecryptable = || Refusal::forbidden(McWarning::UnableToDecryptXml);
-    if info.is_protected() {
-        let keys = keys.ok_or_else(undecryptable)?;
-        info.decrypt(keys).map_err(|_| undecryptable())?;
-    } else if require_encrypted {
-        return Err(undecryptable());
-    }
-    Ok(info)
+/// 415 when there is none, else as [`open`].
+pub(crate) fn presence(
+    server: &Server,
+    parts: &Multipart,
+    sender: &Binding,
+) -> Result<AffiliationPresence, Refusal> {
+    let part = parts
+        .get(mc_sip::mcptt::media::PIDF)
+        .ok_or(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
+    let opened = demand(server, sender).presence(part, sender.bodies.as_ref());
+    Ok(opened?)
 }
 
 /// A URI value of an opened mcptt-info.
@@ -71,18 +85,9 @@ pub fn uri(content: Option<&Content>) -> Option<&str> {
     content.and_then(Content::uri)
 }
 
-/// A part with this mcptt-info, encrypted when keys are given.
-#[must_use]
-pub fn write(mut info: McpttInfo, keys: Option<&XmlProtection>) -> BodyPart {
-    if let Some(keys) = keys {
-        info.encrypt(keys, &mut mc_runtime::rng());
-    }
-    BodyPart::new(media::MCPTT_INFO, info.to_xml())
-}
-
 /// The keys for XML bodies of a client (TS 33.180 9.3.2).
 #[must_use]
-pub fn protection(csk: &mc_ids::Csk, id: CskId, user: &str) -> XmlProtection {
+pub fn keys(csk: &mc_ids::Csk, id: CskId, user: &str) -> XmlProtection {
     XmlProtection::derive(
         csk,
         id.key_id(),

@@ -15,17 +15,16 @@ use std::sync::Arc;
 
 use mc_ids::{ClientId, GroupId, McServiceId};
 use mc_runtime::sip::IncomingRequest;
-use mc_sip::mcptt::media;
 use mc_sip::{McWarning, Method, StatusCode, Uri, name};
 use mc_trace::{Event, names};
-use mc_xml::mcptt_info::{Content, McpttInfo};
+use mc_xml::mcptt_info::Content;
 
 pub use config::PartnerConfig;
 pub use partner::{Partner, PartnerCounters, Partners};
 
 use crate::affiliation::ClientKey;
 use crate::call::subject::Subject;
-use crate::info::{self, OpenedBody};
+use crate::info;
 use crate::refusal::Refusal;
 use crate::registration::Binding;
 use crate::server::Server;
@@ -51,42 +50,29 @@ pub(crate) fn sender(
     Some(entered(server, request, &partner))
 }
 
+//= TS 33.180 9.3
+//= TS 24.379 6.6.3
 fn entered(
     server: &Server,
     request: &IncomingRequest,
     partner: &Arc<Partner>,
 ) -> Result<Binding, Refusal> {
     from_partner(request, partner)?;
-    let opened = opened(request, partner).inspect_err(|_| partner.refused(Refused::Protection))?;
-    let user = info::uri(opened.info.calling_user_id.as_ref())
+    let parts = info::parts(request)?;
+    let keys = Some(partner.association().bodies());
+    let opened = partner.demand().open(&parts, keys);
+    let opened = opened.inspect_err(|_| partner.refused(Refused::Protection))?;
+    let user = info::uri(opened.calling_user_id.as_ref())
         .ok_or(Refusal::status(StatusCode::BAD_REQUEST))?;
     let user = McServiceId::new(user).map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
     if !partner.serves(&user) {
         return Err(spoofed(server, request, partner, &user));
     }
-    let client = opened.info.client_id.as_ref().and_then(Content::string);
+    let client = opened.client_id.as_ref().and_then(Content::string);
     let client = ClientId::new(client.unwrap_or(UNTOLD_CLIENT))
         .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
     partner.heard(server.now());
     Ok(partner.binding(user, client))
-}
-
-/// The bodies of a partner's request, all of them protected as the partner must.
-//= TS 33.180 9.3
-//= TS 24.379 6.6.3
-fn opened(request: &IncomingRequest, partner: &Partner) -> Result<OpenedBody, Refusal> {
-    let (config, association) = (partner.config(), partner.association());
-    let opened = info::open(request, Some(association.xml()), config.require_protection)?;
-    let sent = opened.parts.get(media::MCPTT_INFO);
-    let sent = sent.and_then(|part| McpttInfo::parse(&part.content).ok());
-    if config.require_protection && sent.is_none_or(|info| info.has_clear()) {
-        return Err(Refusal::forbidden(McWarning::UnableToDecryptXml));
-    }
-    let signed = association.verify(&opened.parts);
-    if signed == Ok(true) || (signed == Ok(false) && !config.require_signature) {
-        return Ok(opened);
-    }
-    Err(Refusal::forbidden(McWarning::IntegrityCheckFailed))
 }
 
 /// A partner's request must come from an address of the partner.

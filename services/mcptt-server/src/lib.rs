@@ -107,6 +107,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         tokens: verifier,
         csk: Arc::new(SharedKeys(server_keys)),
         policy: config.policy,
+        bodies: config.bodies.clone(),
     };
     let server = Server::new(Parts {
         config,

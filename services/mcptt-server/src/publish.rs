@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use mc_ids::GroupId;
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::mcptt::{EXPIRES_FOREVER, media};
-use mc_sip::{McWarning, Multipart, Response, StatusCode, Warning, name, token};
+use mc_sip::{McWarning, Response, StatusCode, Warning, name, token};
 use mc_trace::{Event, names};
 use mc_xml::affiliation::{AffiliationPresence, Tuple};
 use mc_xml::poc_settings::PocSettings;
@@ -35,18 +35,6 @@ pub(crate) async fn handle(server: &Server, request: IncomingRequest) {
     }
 }
 
-fn open(
-    server: &Server,
-    request: &IncomingRequest,
-    sender: &Binding,
-) -> Result<OpenedBody, Refusal> {
-    info::open(
-        request,
-        sender.xml.as_ref(),
-        server.parts.config.policy.require_encrypted_info,
-    )
-}
-
 /// The PUBLISH must be about the sender's own MCPTT ID.
 fn own_id(opened: &OpenedBody, sender: &Binding) -> Result<(), Refusal> {
     match info::uri(opened.info.request_uri.as_ref()) {
@@ -64,19 +52,21 @@ async fn presence(server: &Server, request: &IncomingRequest) -> Result<(), Refu
         let refusal = Refusal::status(StatusCode::INTERVAL_TOO_BRIEF);
         return Err(refusal.with(name::MIN_EXPIRES, EXPIRES_FOREVER.to_string()));
     }
-    let opened = open(server, request, &sender)?;
+    let opened = info::open(server, request, &sender)?;
     if affiliation::is_about_a_group(&opened, &sender) {
         return affiliation::publish(server, request, &sender, &opened, expires).await;
     }
     own_id(&opened, &sender)?;
-    let body = opened.parts.get(media::PIDF);
-    let body = body.map(|part| AffiliationPresence::parse(&part.content));
-    match body {
-        Some(Ok(presence)) if presence.is_about_aliases() => {
-            aliases(server, request, &sender, &presence, expires == 0).await
-        }
-        _ => own_affiliation(server, request, &sender, &opened, expires).await,
+    // A client that gives everything up may say so without a body.
+    if expires == 0 && opened.parts.get(media::PIDF).is_none() {
+        return own_affiliation(server, request, &sender, None).await;
     }
+    let presence = info::presence(server, &opened.parts, &sender)?;
+    if presence.is_about_aliases() {
+        return aliases(server, request, &sender, &presence, expires == 0).await;
+    }
+    let presence = (expires > 0).then_some(presence);
+    own_affiliation(server, request, &sender, presence).await
 }
 
 /// The tuple of the sender's client.
@@ -84,11 +74,7 @@ fn own_tuple<'a>(
     presence: &'a AffiliationPresence,
     sender: &Binding,
 ) -> Result<&'a Tuple, Refusal> {
-    let entity = match &sender.partner {
-        Some(partner) => affiliation::attribute(partner, &presence.entity)?,
-        None => presence.entity.clone(),
-    };
-    if entity != sender.mcptt_id.as_str() {
+    if presence.entity != sender.mcptt_id.as_str() {
         return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
     }
     let own = |tuple: &&Tuple| tuple.id == sender.client_id.as_str();
@@ -169,15 +155,19 @@ async fn own_affiliation(
     server: &Server,
     request: &IncomingRequest,
     sender: &Binding,
-    opened: &OpenedBody,
-    expires: u32,
+    presence: Option<AffiliationPresence>,
 ) -> Result<(), Refusal> {
     let client: ClientKey = (sender.mcptt_id.clone(), sender.client_id.clone());
-    let (wanted, p_id) = if expires == 0 {
-        (BTreeSet::new(), None)
+    let expires = if presence.is_some() {
+        EXPIRES_FOREVER
     } else {
-        wanted(&opened.parts, sender)?
+        0
     };
+    let wanted = match &presence {
+        Some(presence) => wanted(presence, sender)?,
+        None => BTreeSet::new(),
+    };
+    let p_id = presence.and_then(|presence| presence.p_id);
     let limit = server.parts.config.policy.max_affiliations;
     let too_many = wanted.len() > limit;
     let wanted: BTreeSet<GroupId> = wanted.into_iter().take(limit).collect();
@@ -202,25 +192,17 @@ async fn own_affiliation(
     Ok(())
 }
 
-/// The groups of the sender's tuple, and the `p-id`.
-fn wanted(
-    parts: &Multipart,
-    sender: &Binding,
-) -> Result<(BTreeSet<GroupId>, Option<String>), Refusal> {
-    let part = parts
-        .get(media::PIDF)
-        .ok_or(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
+/// The groups of the sender's tuple.
+fn wanted(presence: &AffiliationPresence, sender: &Binding) -> Result<BTreeSet<GroupId>, Refusal> {
     let bad = || Refusal::status(StatusCode::BAD_REQUEST);
-    let presence = AffiliationPresence::parse(&part.content).map_err(|_| bad())?;
-    let tuple = own_tuple(&presence, sender)?;
+    let tuple = own_tuple(presence, sender)?;
     let groups = tuple
         .affiliations
         .iter()
         .filter_map(|affiliation| affiliation.group.as_deref());
-    let groups = groups
+    groups
         .map(|group| GroupId::new(group).map_err(|_| bad()))
-        .collect::<Result<_, _>>()?;
-    Ok((groups, presence.p_id))
+        .collect()
 }
 
 /// The controlling function's decision (9.2.2.3.3): members only.
@@ -294,7 +276,7 @@ async fn settings(server: &Server, request: &IncomingRequest) -> Result<(), Refu
         request.respond(request.response(StatusCode::OK).with(name::EXPIRES, "0"));
         return Ok(());
     }
-    let opened = open(server, request, &sender)?;
+    let opened = info::open(server, request, &sender)?;
     if opened.info.access_token.is_none() {
         own_id(&opened, &sender)?;
     } else {

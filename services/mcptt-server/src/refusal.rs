@@ -1,5 +1,6 @@
 //! A refusal: the status and the Warning the standard gives for it.
 
+use mc_client::BodyRefused;
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::{McWarning, Response, StatusCode, Warning, name};
 
@@ -76,5 +77,16 @@ impl Refusal {
                 .push(name::WARNING, Warning::numbered(host, warning).to_string());
         }
         response
+    }
+}
+
+impl From<BodyRefused> for Refusal {
+    fn from(refused: BodyRefused) -> Self {
+        let (status, warning) = refused.answer();
+        Self {
+            status,
+            warning,
+            headers: Vec::new(),
+        }
     }
 }

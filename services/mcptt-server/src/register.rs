@@ -140,7 +140,7 @@ async fn bound(
         mcptt_id: authorised.mcptt_id,
         client_id: authorised.client_id,
         floor_key: authorised.csk.map(FloorKey::Csk),
-        xml: authorised.xml,
+        bodies: authorised.bodies,
         answer_mode,
         expires_unix_s,
         partner: None,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mc_client::BodyProtection;
 use mc_ids::{ClientId, McServiceId};
 use mc_sip::{Peer, Uri};
 use mc_xml::poc_settings::AnswerMode;
-use mc_xml::security::XmlProtection;
 
 use crate::interconnection::Partner;
 use crate::media_plane::FloorKey;
@@ -27,8 +27,8 @@ pub struct Binding {
     /// What floor control is protected with: the CSK, if the client uploaded one since the server
     /// started, or the SPK of its system.
     pub floor_key: Option<FloorKey>,
-    /// Keys for XML bodies, derived from the CSK or the SPK.
-    pub xml: Option<XmlProtection>,
+    /// What protects XML bodies, derived from the CSK or the SPK.
+    pub bodies: Option<BodyProtection>,
     /// Published answer mode.
     pub answer_mode: Option<AnswerMode>,
     /// End of the registration, seconds since the Unix epoch.

@@ -239,7 +239,7 @@ fn binding(row: &sqlx::any::AnyRow) -> Option<Binding> {
         mcptt_id: McServiceId::new(text("mcptt_id")?).ok()?,
         client_id: ClientId::new(text("client_id")?).ok()?,
         floor_key: None,
-        xml: None,
+        bodies: None,
         answer_mode: None,
         expires_unix_s: u64::try_from(row.try_get::<i64, _>("expires_unix_s").ok()?).ok()?,
         partner: None,

@@ -1,5 +1,6 @@
 //! SUBSCRIBE to affiliations, settings and conference state; NOTIFY (TS 24.379 9.2.2.2.4, 7.3.6, 10.1.3).
 
+use mc_client::Seal;
 use mc_ids::{GroupId, McServiceId};
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::mcptt::{self, EXPIRES_FOREVER, media};
@@ -43,8 +44,7 @@ fn subject(
     request: &IncomingRequest,
     sender: &Binding,
 ) -> Result<String, Refusal> {
-    let required = server.parts.config.policy.require_encrypted_info;
-    let opened = info::open(request, sender.xml.as_ref(), required)?;
+    let opened = info::open(server, request, sender)?;
     let subject = info::uri(opened.info.request_uri.as_ref()).map(str::to_owned);
     subject.ok_or(Refusal::status(StatusCode::BAD_REQUEST))
 }
@@ -221,6 +221,7 @@ fn notify(server: &Server, subscription: &mut Subscription, p_id: Option<&str>) 
     });
 }
 
+/// A NOTIFY with the state of its topic, protected for the subscriber.
 fn with_state(
     server: &Server,
     request: Request,
@@ -228,41 +229,21 @@ fn with_state(
     p_id: Option<&str>,
 ) -> Request {
     let binding = server.by_impu(&subscription.impu);
-    match &subscription.topic {
+    let seal = binding.as_ref().map(|binding| info::seal(server, binding));
+    let (seal, rng) = (seal.unwrap_or(Seal::CLEAR), &mut mc_runtime::rng());
+    let parts = match &subscription.topic {
         Topic::Affiliation(user) => {
             let aliases = |client: &_| server.aliases().of_client(client);
             let presence = server
                 .affiliations()
                 .presence(user, aliases, p_id.map(str::to_owned));
-            request.with_body(media::PIDF, presence.to_xml().into_bytes())
+            Multipart::default().with(seal.presence(presence, rng))
         }
-        Topic::Settings => match binding {
-            Some(binding) => {
-                let settings = PocSettings {
-                    client_id: binding.client_id.as_str().to_owned(),
-                    answer_mode: binding.answer_mode,
-                    user_profile_index: None,
-                };
-                request.with_body(media::POC_SETTINGS, settings.to_xml().into_bytes())
-            }
-            None => request,
+        Topic::Settings => match &binding {
+            Some(binding) => Multipart::default().with(settings_of(binding)),
+            None => return request,
         },
         Topic::Conference(group) => {
-            let participants = server
-                .calls()
-                .of_group(group)
-                .map(|handle| handle.participants())
-                .unwrap_or_default();
-            let users = participants.into_iter().map(|id| ConferenceUser {
-                entity: id.as_str().to_owned(),
-                status: Some("connected".to_owned()),
-            });
-            let conference = ConferenceInfo {
-                entity: group.as_str().to_owned(),
-                state: Some("full".to_owned()),
-                version: None,
-                users: users.collect(),
-            };
             let info = McpttInfo {
                 request_uri: binding
                     .as_ref()
@@ -270,13 +251,38 @@ fn with_state(
                 calling_group_id: Some(Content::uri_value(group.as_str())),
                 ..McpttInfo::default()
             };
-            let keys = binding.as_ref().and_then(|b| b.xml.as_ref());
-            let keys = keys.filter(|_| server.parts.config.policy.encrypt_info);
-            let (content_type, body) = Multipart::default()
-                .with(info::write(info, keys))
-                .with(BodyPart::new(media::CONFERENCE_INFO, conference.to_xml()))
-                .write(&token::boundary(&mut mc_runtime::rng()));
-            request.with_body(&content_type, body)
+            Multipart::default()
+                .with(seal.info(info, rng))
+                .with(seal.conference(conference_of(server, group), rng))
         }
+    };
+    let parts = seal.sign(parts, rng);
+    let (content_type, body) = parts.write(&token::boundary(rng));
+    request.with_body(&content_type, body)
+}
+
+fn settings_of(binding: &Binding) -> BodyPart {
+    let settings = PocSettings {
+        client_id: binding.client_id.as_str().to_owned(),
+        answer_mode: binding.answer_mode,
+        user_profile_index: None,
+    };
+    BodyPart::new(media::POC_SETTINGS, settings.to_xml())
+}
+
+//= TS 24.379 6.3.3.4
+fn conference_of(server: &Server, group: &GroupId) -> ConferenceInfo {
+    let call = server.calls().of_group(group);
+    let participants = call.map(|handle| handle.participants());
+    let users = participants.unwrap_or_default();
+    let users = users.into_iter().map(|id| ConferenceUser {
+        entity: id.as_str().to_owned(),
+        status: Some("connected".to_owned()),
+    });
+    ConferenceInfo {
+        entity: group.as_str().to_owned(),
+        state: Some("full".to_owned()),
+        version: None,
+        users: users.collect(),
     }
 }

@@ -8,3 +8,4 @@ pub mod postgres;
 pub mod python;
 pub mod recording;
 pub mod tshark;
+pub mod xmlsec;

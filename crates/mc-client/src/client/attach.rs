@@ -52,7 +52,7 @@ impl Established {
         let token = mcptt_token(&self.tokens).await?;
         let message = self.csk_message(association).await?;
         let expires = self.registration_s();
-        let request = self.make(|r| r.register(expires, message, &token, &self.xml));
+        let request = self.make(|r| r.register(expires, message, &token, &self.bodies));
         let response = self
             .succeed(request, "mcptt-server", "TS 24.379 7.2.1")
             .await?;

@@ -105,7 +105,7 @@ impl Established {
 
     /// A call comes in.
     pub(super) async fn on_invite(&mut self, request: IncomingRequest) {
-        match incoming_call(&request.request, Some(&self.xml)) {
+        match incoming_call(&request.request, self.demand(), &self.bodies) {
             Ok(incoming) => match incoming.kind.clone() {
                 CallKind::Group(group) => {
                     self.on_group_invite(&request, CallId::Group(group), incoming)
@@ -351,7 +351,7 @@ pub(super) fn refuse_invite(request: &IncomingRequest, refused: Refused) {
     let (status, warning) = match refused {
         Refused::Malformed => (StatusCode::BAD_REQUEST, None),
         Refused::NotAcceptable => (StatusCode::NOT_ACCEPTABLE_HERE, None),
-        Refused::Undecryptable => (StatusCode::FORBIDDEN, Some(McWarning::UnableToDecryptXml)),
+        Refused::Body(refused) => refused.answer(),
         //= TS 33.180 5.6
         Refused::NotAuthentic => (
             StatusCode::TEMPORARILY_UNAVAILABLE,

@@ -8,11 +8,11 @@ use mc_ids::{GroupId, McServiceId};
 use mc_runtime::CancellationToken;
 use mc_runtime::sip::Incoming;
 use mc_sip::{Dialog, DialogId, Request, Response, StatusCode};
-use mc_xml::security::XmlProtection;
 use mikey::ReplayCache;
 use tokio::sync::mpsc;
 
 use crate::attachment::FloorKeys;
+use crate::bodies::{BodyProtection, Demand, Seal};
 use crate::call::Shared;
 use crate::call_id::CallId;
 use crate::client::Link;
@@ -39,8 +39,8 @@ pub(crate) struct Established {
     pub(super) tokens: TokenSource,
     pub(super) kms: KmsClient,
     pub(super) ring: KeyRing,
-    /// Keys for XML bodies between this side and the server.
-    pub(super) xml: XmlProtection,
+    /// What protects XML bodies between this side and the server.
+    pub(super) bodies: BodyProtection,
     pub(super) floor: FloorKeys,
     pub(super) documents: GroupDocuments,
     pub(super) etags: BTreeMap<GroupId, Option<String>>,
@@ -80,7 +80,7 @@ impl Established {
         let (user, now) = (link.identity.mcptt_id.clone(), Instant::now());
         let shared = shared(user.clone());
         Self {
-            xml: link.attached.xml(&user),
+            bodies: link.attached.bodies(&user, &config.bodies),
             floor: link.attached.floor(&shared.state),
             shared,
             config,
@@ -120,15 +120,17 @@ impl Established {
         make(&mut Requests {
             identity: &self.link.identity,
             contact: &self.link.contact,
-            xml: self.config.encrypt_info.then_some(&self.xml),
-            spk: self
-                .link
-                .attached
-                .place()
-                .filter(|_| self.config.encrypt_info)
-                .map(|place| place.interconnection().association()),
+            seal: Seal::configured(Some(&self.bodies), &self.config.bodies),
             rng: &mut mc_runtime::rng(),
         })
+    }
+
+    /// What bodies of the server must be.
+    pub(super) fn demand(&self) -> Demand {
+        match self.link.attached.place() {
+            Some(place) => place.interconnection().demand(),
+            None => self.config.bodies.demand(),
+        }
     }
 
     /// Sends a request to the first hop and waits for its final response.

@@ -289,12 +289,11 @@ impl Established {
 
     /// A refusal; a 300 says who has the called functional alias active, who is called then.
     async fn on_refused(&mut self, call: CallId, outgoing: Outgoing, refusal: Refusal) {
-        let keys = Some(&self.xml);
         let redirected = refusal
             .response
             .as_ref()
             .filter(|response| response.status == StatusCode::MULTIPLE_CHOICES)
-            .and_then(|response| resolved_alias(response, keys));
+            .and_then(|response| resolved_alias(response, self.demand(), &self.bodies));
         let Outgoing {
             cancel,
             offer,

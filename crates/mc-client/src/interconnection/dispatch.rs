@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mc_ids::McServiceId;
 use mc_runtime::sip::{Incoming, IncomingRequest};
-use mc_sip::mcptt::media;
 use mc_sip::{McWarning, Method, Multipart, StatusCode, Warning, name};
-use mc_xml::mcptt_info::{Content, McpttInfo};
+use mc_xml::mcptt_info::Content;
 use tokio::sync::mpsc;
 
 use super::Interconnection;
+use crate::bodies::BodyRefused;
 use crate::client::AGENT;
 
 /// The clients that have a place, by user and by the user part of their Contact.
@@ -161,20 +161,10 @@ impl Interconnection {
     //= TS 33.180 9.3
     fn invited(&self, request: &IncomingRequest) -> Result<McServiceId, Refused> {
         let bad = (StatusCode::BAD_REQUEST, None);
-        let undecryptable = (StatusCode::FORBIDDEN, Some(McWarning::UnableToDecryptXml));
         let message = &request.request;
         let parts = Multipart::of(&message.headers, &message.body).map_err(|_| bad)?;
-        let part = parts.get(media::MCPTT_INFO).ok_or(bad)?;
-        let mut info = McpttInfo::parse(&part.content).map_err(|_| bad)?;
-        if self.0.require_protection && info.has_clear() {
-            return Err(undecryptable);
-        }
-        info.decrypt(self.xml()).map_err(|_| undecryptable)?;
-        let changed = (StatusCode::FORBIDDEN, Some(McWarning::IntegrityCheckFailed));
-        let signed = self.association().verify(&parts).map_err(|_| changed)?;
-        if !signed && self.0.require_signature {
-            return Err(changed);
-        }
+        let opened = self.demand().open(&parts, Some(self.bodies()));
+        let info = opened.map_err(BodyRefused::answer)?;
         let user = info.request_uri.as_ref().and_then(Content::uri);
         McServiceId::new(user.unwrap_or_default()).map_err(|_| bad)
     }

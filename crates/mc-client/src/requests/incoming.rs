@@ -4,8 +4,9 @@ use mc_ids::{GroupId, McServiceId};
 use mc_sip::mcptt::{Commencement, media};
 use mc_sip::sdp::{McpttMedia, Sdp};
 use mc_sip::{Headers, Multipart, Request, Response};
-use mc_xml::mcptt_info::{Content, McpttInfo, SessionType};
-use mc_xml::security::XmlProtection;
+use mc_xml::mcptt_info::{Content, SessionType};
+
+use crate::bodies::{BodyProtection, BodyRefused, Demand};
 
 /// What an incoming call says, after decryption.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +37,8 @@ pub(crate) enum CallKind {
 pub(crate) enum Refused {
     /// 400.
     Malformed,
-    /// 403 with Warning 140.
-    Undecryptable,
+    /// 403 with Warning 139 or 140.
+    Body(BodyRefused),
     /// 488.
     NotAcceptable,
     /// 480 with Warning 136.
@@ -49,16 +50,12 @@ pub(crate) enum Refused {
 //= TS 24.379 11.1.1.2.1.2
 pub(crate) fn incoming_call(
     request: &Request,
-    xml: Option<&XmlProtection>,
+    demand: Demand,
+    keys: &BodyProtection,
 ) -> Result<IncomingCall, Refused> {
     let malformed = |_| Refused::Malformed;
     let parts = Multipart::of(&request.headers, &request.body).map_err(|_| Refused::Malformed)?;
-    let info = parts.get(media::MCPTT_INFO).ok_or(Refused::Malformed)?;
-    let mut info = McpttInfo::parse(&info.content).map_err(malformed)?;
-    if info.is_protected() {
-        let keys = xml.ok_or(Refused::Undecryptable)?;
-        info.decrypt(keys).map_err(|_| Refused::Undecryptable)?;
-    }
+    let info = demand.open(&parts, Some(keys)).map_err(Refused::Body)?;
     let uri = |content: Option<&Content>| content.and_then(Content::uri).map(str::to_owned);
     let kind = match info.session_type {
         Some(SessionType::Prearranged) => {
@@ -90,13 +87,11 @@ pub(crate) fn incoming_call(
 //= TS 24.379 11.1.1.2.1.1
 pub(crate) fn resolved_alias(
     response: &Response,
-    xml: Option<&XmlProtection>,
+    demand: Demand,
+    keys: &BodyProtection,
 ) -> Option<McServiceId> {
     let parts = Multipart::of(&response.headers, &response.body).ok()?;
-    let mut info = McpttInfo::parse(&parts.get(media::MCPTT_INFO)?.content).ok()?;
-    if info.is_protected() {
-        info.decrypt(xml?).ok()?;
-    }
+    let info = demand.open(&parts, Some(keys)).ok()?;
     McServiceId::new(info.request_uri?.uri()?).ok()
 }
 

@@ -3,8 +3,11 @@ use std::net::SocketAddr;
 use mc_ids::annex_f::XpkIdEncoding;
 use mc_ids::{ClientId, Csk, CskId, Key128, McServiceId};
 use mc_sip::sdp::FloorParameters;
+use mc_xml::security::XmlProtection;
 
 use super::*;
+use crate::SpkAssociation;
+use crate::bodies::{BodyConfig, BodyRefused, Demand};
 
 fn identity() -> Identity {
     Identity {
@@ -17,17 +20,18 @@ fn identity() -> Identity {
     }
 }
 
-fn keys() -> XmlProtection {
+fn keys() -> BodyProtection {
     let (csk, id) = (
         Csk::from_octets([7; 16]),
         CskId::random(&mut mc_runtime::rng()),
     );
     let user = "sip:alice@mc.example";
-    XmlProtection::derive(&csk, id.key_id(), user, XpkIdEncoding::default())
+    let xml = XmlProtection::derive(&csk, id.key_id(), user, XpkIdEncoding::default());
+    BodyProtection::new(xml, &BodyConfig::default())
 }
 
 fn with_requests<T>(
-    xml: Option<&XmlProtection>,
+    seal: Seal<'_>,
     make: impl FnOnce(&mut Requests<'_, mc_runtime::OsRng>) -> T,
 ) -> T {
     let uri: Uri = "sip:alice-impu@127.0.0.1:5070;transport=tcp"
@@ -38,8 +42,7 @@ fn with_requests<T>(
     make(&mut Requests {
         identity: &identity,
         contact: &contact,
-        xml,
-        spk: None,
+        seal,
         rng: &mut rng,
     })
 }
@@ -62,7 +65,9 @@ fn leg(port: u16) -> McpttMedia {
 fn register_carries_the_csk_and_the_token_only_under_it() {
     let keys = keys();
     let token = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln";
-    let request = with_requests(None, |r| r.register(600, vec![1, 2, 255], token, &keys));
+    let request = with_requests(Seal::CLEAR, |r| {
+        r.register(600, vec![1, 2, 255], token, &keys)
+    });
     assert_eq!(request.uri.to_string(), "sip:ims.mc.example");
     let octets = request.to_bytes();
     assert!(
@@ -74,7 +79,7 @@ fn register_carries_the_csk_and_the_token_only_under_it() {
     assert_eq!(parts.parts[0].media_type, media::MIKEY);
     assert_eq!(parts.parts[0].content, [1, 2, 255]);
     let mut info = McpttInfo::parse(&parts.get(media::MCPTT_INFO).unwrap().content).unwrap();
-    info.decrypt(&keys).unwrap();
+    info.decrypt(keys.xml()).unwrap();
     assert_eq!(info.access_token.unwrap().string(), Some(token));
     assert_eq!(
         info.client_id.unwrap().string(),
@@ -95,7 +100,9 @@ fn affiliation_names_the_whole_set() {
         GroupId::new("sip:a@mc.example").unwrap(),
         GroupId::new("sip:b@mc.example").unwrap(),
     ];
-    let request = with_requests(None, |r| r.publish_affiliation(&groups, EXPIRES_FOREVER));
+    let request = with_requests(Seal::CLEAR, |r| {
+        r.publish_affiliation(&groups, EXPIRES_FOREVER)
+    });
     assert_eq!(request.uri.to_string(), "sip:mcptt@mc.example");
     assert_eq!(request.headers.expires(), Some(u32::MAX));
     let pidf = parts(&request).get(media::PIDF).unwrap().content.clone();
@@ -115,7 +122,9 @@ fn affiliation_names_the_whole_set() {
 fn invite_goes_to_the_participating_function_and_hides_the_group() {
     let (keys, group) = (keys(), GroupId::new("sip:fire@mc.example").unwrap());
     let alias = "sip:unit-1001@mc.example";
-    let request = with_requests(Some(&keys), |r| r.invite(&group, &leg(40000), Some(alias)));
+    let request = with_requests(Seal::full(&keys), |r| {
+        r.invite(&group, &leg(40000), Some(alias))
+    });
     assert_eq!(request.uri.to_string(), "sip:mcptt@mc.example");
     let text = String::from_utf8(request.to_bytes()).unwrap();
     assert!(!text.contains("sip:fire@mc.example") && !text.contains(alias));
@@ -125,7 +134,7 @@ fn invite_goes_to_the_participating_function_and_hides_the_group() {
         .content
         .clone();
     let mut info = McpttInfo::parse(&info).unwrap();
-    info.decrypt(&keys).unwrap();
+    info.decrypt(keys.xml()).unwrap();
     assert_eq!(info.functional_alias().as_deref(), Some(alias));
     assert_eq!(request.headers.get_all("Accept-Contact").count(), 2);
     assert!(request.headers.has_option("Supported", "timer"));
@@ -138,7 +147,7 @@ fn invite_goes_to_the_participating_function_and_hides_the_group() {
 #[test]
 fn subscription_lists_the_documents() {
     let documents = ["org.openmobilealliance.groups/global/byGroupID/sip:a@mc.example".to_owned()];
-    let request = with_requests(None, |r| r.subscribe_groups(&documents, "token"));
+    let request = with_requests(Seal::CLEAR, |r| r.subscribe_groups(&documents, "token"));
     assert_eq!(request.uri.to_string(), "sip:gms@mc.example");
     let lists = parts(&request)
         .get(media::RESOURCE_LISTS)
@@ -149,8 +158,8 @@ fn subscription_lists_the_documents() {
 }
 
 /// The INVITE a server sends to a member, as in the samples.
-fn member_invite(info: McpttInfo, xml: Option<&XmlProtection>) -> Request {
-    with_requests(xml, |r| {
+fn member_invite(info: McpttInfo, seal: Seal<'_>) -> Request {
+    with_requests(seal, |r| {
         let uri = r.identity.impu.clone();
         let request = r.outside_dialog(Method::Invite, &uri, &uri);
         let sdp = leg(43000).to_sdp(1, 1).to_string().into_bytes();
@@ -177,8 +186,11 @@ fn member_info() -> McpttInfo {
 #[test]
 fn an_incoming_call_is_read_in_clear_and_under_the_csk() {
     let keys = keys();
-    for xml in [None, Some(&keys)] {
-        let call = incoming_call(&member_invite(member_info(), xml), Some(&keys)).unwrap();
+    for (seal, demand) in [
+        (Seal::CLEAR, Demand::NOTHING),
+        (Seal::full(&keys), BodyConfig::default().demand()),
+    ] {
+        let call = incoming_call(&member_invite(member_info(), seal), demand, &keys).unwrap();
         let group = GroupId::new("sip:fire@mc.example").unwrap();
         assert_eq!(call.kind, CallKind::Group(group));
         assert_eq!(call.caller.unwrap().as_str(), "sip:bob@mc.example");
@@ -189,34 +201,45 @@ fn an_incoming_call_is_read_in_clear_and_under_the_csk() {
 #[test]
 fn calls_that_cannot_be_understood_are_refused() {
     let (ours, others) = (keys(), keys());
-    let under_another_key = member_invite(member_info(), Some(&others));
+    let refused = |invite: &Request, demand| incoming_call(invite, demand, &ours).unwrap_err();
+    let undecryptable = Refused::Body(BodyRefused::Undecryptable);
+    let under_another_key = member_invite(member_info(), Seal::full(&others));
+    assert_eq!(refused(&under_another_key, Demand::NOTHING), undecryptable);
+    let demand = BodyConfig::default().demand();
+    let in_clear = member_invite(member_info(), Seal::CLEAR);
+    assert_eq!(refused(&in_clear, demand), undecryptable);
+    let unsigned = BodyConfig {
+        sign: false,
+        ..BodyConfig::default()
+    };
+    let unsigned = Seal::configured(Some(&ours), &unsigned);
+    let unsigned = member_invite(member_info(), unsigned);
     assert_eq!(
-        incoming_call(&under_another_key, Some(&ours)),
-        Err(Refused::Undecryptable)
-    );
-    assert_eq!(
-        incoming_call(&under_another_key, None),
-        Err(Refused::Undecryptable)
+        refused(&unsigned, demand),
+        Refused::Body(BodyRefused::Unsigned)
     );
     let adhoc = McpttInfo {
         session_type: Some(SessionType::Adhoc),
         ..member_info()
     };
     assert_eq!(
-        incoming_call(&member_invite(adhoc, None), None),
-        Err(Refused::NotAcceptable)
+        refused(&member_invite(adhoc, Seal::CLEAR), Demand::NOTHING),
+        Refused::NotAcceptable
     );
     let groupless = McpttInfo {
         calling_group_id: None,
         ..member_info()
     };
     assert_eq!(
-        incoming_call(&member_invite(groupless, None), None),
-        Err(Refused::Malformed)
+        refused(&member_invite(groupless, Seal::CLEAR), Demand::NOTHING),
+        Refused::Malformed
     );
-    let mut empty = member_invite(member_info(), None);
+    let mut empty = member_invite(member_info(), Seal::CLEAR);
     empty.body.clear();
-    assert_eq!(incoming_call(&empty, None), Err(Refused::Malformed));
+    assert_eq!(
+        refused(&empty, Demand::NOTHING),
+        Refused::Body(BodyRefused::Malformed)
+    );
 }
 
 fn offer_with_pck() -> McpttMedia {
@@ -233,7 +256,7 @@ fn a_private_invite_names_one_callee_and_carries_the_pck_message() {
         calling: Some("sip:duty@mc.example"),
         called: CalledAlias::Resolved("sip:unit-7@mc.example"),
     };
-    let request = with_requests(Some(&keys), |r| {
+    let request = with_requests(Seal::full(&keys), |r| {
         r.private_invite(
             "sip:bob@mc.example",
             uses,
@@ -246,13 +269,15 @@ fn a_private_invite_names_one_callee_and_carries_the_pck_message() {
     let parts = parts(&request);
     let lists = parts.get(media::RESOURCE_LISTS).unwrap();
     let uris = ResourceLists::parse(&lists.content).unwrap().uris;
-    assert_eq!(uris, ["sip:bob@mc.example"]);
+    let entry = keys.open_uri(&uris[0]).unwrap();
+    assert_eq!(entry.as_deref(), Some("sip:bob@mc.example"));
+    assert_eq!(keys.verify(&parts), Ok(true));
     assert_eq!(
         lists.headers.get("Content-Disposition"),
         Some("recipient-list")
     );
     let mut info = McpttInfo::parse(&parts.get(media::MCPTT_INFO).unwrap().content).unwrap();
-    info.decrypt(&keys).unwrap();
+    info.decrypt(keys.xml()).unwrap();
     assert_eq!(info.session_type, Some(SessionType::Private));
     assert_eq!(
         info.functional_alias().as_deref(),
@@ -272,7 +297,7 @@ fn an_alias_to_resolve_is_said_to_be_one() {
         called: CalledAlias::ToResolve,
     };
     let alias = "sip:unit-7@mc.example";
-    let request = with_requests(None, |r| {
+    let request = with_requests(Seal::CLEAR, |r| {
         r.private_invite(alias, uses, Commencement::Automatic, &leg(40000))
     });
     assert_eq!(request.headers.get("Answer-Mode"), Some("Auto"));
@@ -297,8 +322,8 @@ fn an_incoming_private_call_tells_who_calls_whom_and_how() {
     info.set_ext_content("called-functional-alias-URI", &alias);
     let read = |commencement: Commencement| {
         let (field, value) = commencement.header();
-        let request = member_invite(info.clone(), None).with(field, value);
-        incoming_call(&request, None).unwrap()
+        let request = member_invite(info.clone(), Seal::CLEAR).with(field, value);
+        incoming_call(&request, Demand::NOTHING, &keys()).unwrap()
     };
     let call = read(Commencement::Manual);
     assert_eq!(call.caller.unwrap().as_str(), "sip:bob@mc.example");
@@ -313,7 +338,9 @@ fn an_incoming_private_call_tells_who_calls_whom_and_how() {
 #[test]
 fn aliases_are_published_as_the_whole_set() {
     let aliases = ["sip:unit-7@mc.example".to_owned()];
-    let request = with_requests(None, |r| r.publish_aliases(&aliases, EXPIRES_FOREVER));
+    let request = with_requests(Seal::CLEAR, |r| {
+        r.publish_aliases(&aliases, EXPIRES_FOREVER)
+    });
     assert_eq!(request.headers.expires(), Some(u32::MAX));
     let pidf = parts(&request).get(media::PIDF).unwrap().content.clone();
     let presence = AffiliationPresence::parse(&pidf).unwrap();
@@ -343,18 +370,17 @@ fn as_function(
     make(&mut Requests {
         identity: &identity,
         contact: &contact,
-        xml: Some(spk.xml()),
-        spk: Some(spk),
+        seal: Seal::full(spk.bodies()),
         rng: &mut mc_runtime::rng(),
     })
 }
 
 fn opened(request: &Request, spk: &SpkAssociation) -> McpttInfo {
-    assert_eq!(spk.verify(&parts(request)), Ok(true));
+    assert_eq!(spk.bodies().verify(&parts(request)), Ok(true));
     let part = parts(request).get(media::MCPTT_INFO).unwrap().clone();
     let mut info = McpttInfo::parse(&part.content).unwrap();
     assert!(info.is_protected());
-    info.decrypt(spk.xml()).unwrap();
+    info.decrypt(spk.bodies().xml()).unwrap();
     info
 }
 
@@ -402,7 +428,7 @@ fn a_function_affiliates_its_user_to_one_group() {
     assert_eq!(about.uri(), Some("sip:fire@mc.example"));
     let pidf = parts(&request).get(media::PIDF).unwrap().content.clone();
     let presence = AffiliationPresence::parse(&pidf).unwrap();
-    let clear = |uri: &str| spk.open_uri(uri).unwrap().unwrap();
+    let clear = |uri: &str| spk.bodies().open_uri(uri).unwrap().unwrap();
     assert_eq!(clear(&presence.entity), "sip:fire@mc.example");
     let tuple = &presence.tuples[0];
     assert_eq!(clear(&tuple.id), "sip:alice@mc.example");
@@ -425,7 +451,7 @@ fn a_function_hides_whom_its_user_calls() {
     let lists = parts(&request).get(media::RESOURCE_LISTS).unwrap().clone();
     let lists = ResourceLists::parse(&lists.content).unwrap();
     assert_eq!(
-        spk.open_uri(&lists.uris[0]).unwrap().as_deref(),
+        spk.bodies().open_uri(&lists.uris[0]).unwrap().as_deref(),
         Some(entry)
     );
     hides(&request, &["sip:alice", "sip:bob"]);

@@ -74,7 +74,7 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
     if policy.require_accept_contact && !mcptt::accepts_mcptt(&request.request.headers) {
         return Err(Refusal::status(StatusCode::FORBIDDEN));
     }
-    let opened = info::open(request, binding.xml.as_ref(), policy.require_encrypted_info)?;
+    let opened = info::open(server, request, &binding)?;
     let offer = offer(&opened.parts)?;
     let contact = request.request.headers.contact();
     // A participating function is a focus, a client is not.

@@ -13,7 +13,6 @@ use mc_xml::resource_lists::ResourceLists;
 use super::subject::PrivateSubject;
 use crate::info::{self, OpenedBody};
 use crate::interconnection;
-use crate::interconnection::affiliation::attribute;
 use crate::refusal::Refusal;
 use crate::registration::Binding;
 use crate::server::Server;
@@ -114,10 +113,8 @@ pub(crate) fn prepare(
     opened: &OpenedBody,
     offer: &McpttMedia,
 ) -> Result<Outcome, Refusal> {
-    let mut entry = called_party(&opened.parts)?;
-    if let Some(partner) = &caller.partner {
-        entry = attribute(partner, &entry)?;
-    }
+    let entry = called_party(&opened.parts)?;
+    let entry = info::demand(server, caller).attribute(&entry, caller.bodies.as_ref())?;
     let commencement = Commencement::read(&request.request.headers);
     let to_alias = opened.info.ext_text("call-to-functional-alias-ind");
     let to_alias = to_alias.is_some_and(|text| matches!(text.as_str(), "true" | "1"));
@@ -239,11 +236,9 @@ pub(crate) fn redirect(
         request_uri: Some(Content::uri_value(user.as_str())),
         ..McpttInfo::default()
     };
-    let keys = caller.xml.as_ref();
-    let keys = keys.filter(|_| server.parts.config.policy.encrypt_info);
-    let (content_type, body) = Multipart::default()
-        .with(info::write(resolved, keys))
-        .write(&token::boundary(&mut mc_runtime::rng()));
+    let (rng, seal) = (&mut mc_runtime::rng(), info::seal(server, caller));
+    let parts = Multipart::default().with(seal.info(resolved, rng));
+    let (content_type, body) = seal.sign(parts, rng).write(&token::boundary(rng));
     let contact = NameAddr::new(server.participating.clone());
     let response = request
         .response(StatusCode::MULTIPLE_CHOICES)

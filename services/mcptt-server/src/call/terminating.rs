@@ -73,17 +73,12 @@ pub fn invite(server: &Server, binding: &Binding, invitation: Invitation) -> Req
     let (field, value) = super::originating::allow();
     headers.push(field, value);
 
-    let keys = binding
-        .xml
-        .as_ref()
-        .filter(|_| binding.partner.is_some() || server.parts.config.policy.encrypt_info);
+    let seal = info::seal(server, binding);
     let sdp = invitation.offer.to_sdp(1, 1).to_string();
-    let mut parts = Multipart::default()
+    let parts = Multipart::default()
         .with(BodyPart::new(media::SDP, sdp))
-        .with(info::write(invitation.info, keys));
-    if let Some(partner) = &binding.partner {
-        parts = partner.association().sign(parts, &mut rng);
-    }
+        .with(seal.info(invitation.info, &mut rng));
+    let parts = seal.sign(parts, &mut rng);
     let (content_type, body) = parts.write(&token::boundary(&mut rng));
     request.with_body(&content_type, body)
 }

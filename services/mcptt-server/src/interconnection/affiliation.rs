@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use mc_ids::{ClientId, GroupId, McServiceId};
 use mc_runtime::sip::IncomingRequest;
-use mc_sip::mcptt::media;
-use mc_sip::{McWarning, Multipart, StatusCode};
+use mc_sip::{McWarning, StatusCode};
 use mc_xml::affiliation::AffiliationPresence;
 
 use super::partner::{Partner, Refused};
@@ -50,7 +49,12 @@ pub(crate) async fn publish(
     if document.member(user.as_str()).is_none() {
         return Err(Refusal::forbidden(McWarning::NotPartOfGroup));
     }
-    let presence = presence(partner, &opened.parts)?;
+    let presence = info::presence(server, &opened.parts, sender);
+    let presence = presence.inspect_err(|refusal| {
+        if refusal.warning == Some(McWarning::UnableToDecryptXml) {
+            partner.refused(Refused::Protection);
+        }
+    })?;
     let wanted = if expires == 0 {
         BTreeSet::new()
     } else {
@@ -81,37 +85,6 @@ pub(crate) async fn publish(
     request.respond(publish::accepted(request, expires));
     subscribe::notify_affiliation(server, user, presence.p_id.as_deref());
     Ok(())
-}
-
-/// The pidf with its attributes in clear.
-//= TS 33.180 9.3.4.3
-fn presence(partner: &Partner, parts: &Multipart) -> Result<AffiliationPresence, Refusal> {
-    let part = parts
-        .get(media::PIDF)
-        .ok_or(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
-    let mut presence = AffiliationPresence::parse(&part.content)
-        .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
-    presence.entity = attribute(partner, &presence.entity)?;
-    for tuple in &mut presence.tuples {
-        tuple.id = attribute(partner, &tuple.id)?;
-    }
-    Ok(presence)
-}
-
-/// A URI of an XML attribute in clear.
-///
-/// # Errors
-/// 403 with Warning 140 when it does not open, or is in clear and must not be.
-pub(crate) fn attribute(partner: &Partner, value: &str) -> Result<String, Refusal> {
-    let refused = || {
-        partner.refused(Refused::Protection);
-        Refusal::forbidden(McWarning::UnableToDecryptXml)
-    };
-    match partner.association().open_uri(value) {
-        Ok(Some(uri)) => Ok(uri),
-        Ok(None) if !partner.config().require_protection => Ok(value.to_owned()),
-        Ok(None) | Err(_) => Err(refused()),
-    }
 }
 
 /// The clients listed for the user; a publication speaks for no other.

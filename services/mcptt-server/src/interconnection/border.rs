@@ -4,15 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mc_client::{BodyRefused, Demand, Seal};
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::mcptt::media;
-use mc_sip::{
-    BodyPart, Headers, McWarning, Multipart, NameAddr, Peer, Request, Response, StatusCode, Uri,
-    name, token,
-};
+use mc_sip::{Headers, Multipart, NameAddr, Peer, Request, Response, StatusCode, Uri, name, token};
 
 use super::partner::{Partner, Refused};
-use crate::info;
 use crate::refusal::Refusal;
 use crate::server::Server;
 
@@ -153,24 +150,27 @@ fn translate(onward: &mut Request, partner: &Partner, outward: bool) -> Result<(
     else {
         return Ok(());
     };
-    let keys = partner.association().xml();
-    let require = !outward && partner.config().require_protection;
-    let clear = info::read(part, Some(keys), require).inspect_err(|refusal| {
-        if refusal.warning == Some(McWarning::UnableToDecryptXml) {
+    let keys = partner.association().bodies();
+    let (demand, seal) = if outward {
+        (Demand::NOTHING, Seal::full(keys))
+    } else {
+        (partner.demand(), Seal::CLEAR)
+    };
+    let clear = demand.info(part, Some(keys)).inspect_err(|refused| {
+        if *refused == BodyRefused::Undecryptable {
             partner.refused(Refused::Protection);
         }
     })?;
-    let written: BodyPart = info::write(clear, outward.then_some(keys));
+    let rng = &mut mc_runtime::rng();
+    let written = seal.info(clear, rng);
     part.content = written.content;
     part.transmitted = written.transmitted;
     // A signature holds for one hop.
     parts
         .parts
         .retain(|part| part.media_type != media::MCPTT_SIGNED);
-    if outward {
-        parts = partner.association().sign(parts, &mut mc_runtime::rng());
-    }
-    let (content_type, body) = parts.write(&token::boundary(&mut mc_runtime::rng()));
+    let parts = seal.sign(parts, rng);
+    let (content_type, body) = parts.write(&token::boundary(rng));
     onward.headers.set(name::CONTENT_TYPE, content_type);
     onward.body = body;
     Ok(())

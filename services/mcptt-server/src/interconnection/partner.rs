@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mc_client::SpkAssociation;
+use mc_client::{Demand, SpkAssociation};
 use mc_ids::{ClientId, GroupId, IdentityPattern, McServiceId};
 use mc_media::SsrcLedger;
 use mc_runtime::Tracer;
@@ -137,6 +137,15 @@ impl Partner {
         &self.association
     }
 
+    /// What its bodies must be.
+    #[must_use]
+    pub const fn demand(&self) -> Demand {
+        Demand {
+            encryption: self.config.require_protection,
+            signature: self.config.require_signature,
+        }
+    }
+
     /// Whether an address is one of the partner's.
     #[must_use]
     pub fn is_at(&self, address: IpAddr) -> bool {
@@ -168,7 +177,7 @@ impl Partner {
             mcptt_id: user,
             client_id,
             floor_key: Some(FloorKey::Spk(self.floor.clone())),
-            xml: Some(self.association.xml().clone()),
+            bodies: Some(self.association.bodies().clone()),
             answer_mode: Some(AnswerMode::Automatic),
             expires_unix_s: u64::MAX,
             partner: Some(self.clone()),
