@@ -53,3 +53,5 @@ mod refusals_media;
 mod refusals_secrets;
 #[path = "scenarios/refusals_tokens.rs"]
 mod refusals_tokens;
+#[path = "scenarios/rules.rs"]
+mod rules;

@@ -119,7 +119,10 @@ pub(crate) async fn kept(lab: &Lab) -> Value {
     let keys = gms.active_keys(GROUP).await.unwrap();
     let keys: Vec<u32> = keys.iter().map(|key| key.gmk_id).collect();
     let subscriptions = gms.subscriptions(0).await.unwrap();
-    let subscriptions: Vec<String> = subscriptions.into_iter().map(|s| s.id).collect();
+    // The MCPTT server follows documents by itself.
+    let of_users = subscriptions.into_iter();
+    let of_users = of_users.filter(|s| s.mcptt_id != "sip:mcptt@mc.example");
+    let subscriptions: Vec<String> = of_users.map(|s| s.id).collect();
     json!({
         "mcptt": mcptt,
         "issued": kms.issued_count().await.unwrap(),

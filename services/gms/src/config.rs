@@ -99,9 +99,17 @@ pub struct Config {
     /// assertion is accepted.
     #[serde(default)]
     pub representations: Vec<Representation>,
-    /// Tells members that a replaced GMK is revoked, before the new one (default true).
+    /// Tells members that a replaced GMK is revoked, once the new one is in use (default true).
     #[serde(default = "yes")]
     pub send_revocation: bool,
+    /// Seconds between a new GMK of a group that has one and its activation: the time all members
+    /// have to get it, while they speak under the old one (default 2).
+    #[serde(default = "default_key_activation_delay_s")]
+    pub key_activation_delay_s: u64,
+    /// Seconds from that activation until members are told that the old GMK is revoked; until then
+    /// they still hear who has not switched yet (default 5).
+    #[serde(default = "default_key_overlap_s")]
+    pub key_overlap_s: u64,
     /// Seconds until a member that does not answer is passed over (default 10).
     #[serde(default = "default_delivery_timeout_s")]
     pub delivery_timeout_s: u64,
@@ -138,6 +146,14 @@ impl mc_runtime::service::ServiceConfig for Config {
 
 fn yes() -> bool {
     true
+}
+
+fn default_key_activation_delay_s() -> u64 {
+    2
+}
+
+fn default_key_overlap_s() -> u64 {
+    5
 }
 
 fn default_delivery_timeout_s() -> u64 {

@@ -1,7 +1,7 @@
 //! Telling members: xcap-diff NOTIFY and GMK MESSAGE (TS 24.481 6.3.13, TS 33.180 5.7).
 //!
-//! One worker takes the jobs in order, so that a revocation is told before the key that follows
-//! it. Within a job every subscriber is served on its own, and one that does not answer is
+//! One worker takes the jobs in order. A replaced key is told to be revoked only after its successor
+//! has come into use everywhere, so that nothing of a talk burst is lost. Within a job every subscriber is served on its own, and one that does not answer is
 //! passed over after the configured time.
 
 use std::collections::BTreeMap;
@@ -47,7 +47,14 @@ pub enum Job {
         /// The group.
         group_id: String,
         /// The key it had before.
-        revoked: Option<GroupKey>,
+        replaced: Option<GroupKey>,
+    },
+    /// A replaced key must not be used any more.
+    Revoked {
+        /// The group.
+        group_id: String,
+        /// The key.
+        key: GroupKey,
     },
 }
 
@@ -101,18 +108,28 @@ impl Courier {
                     });
                 }
             }
-            Job::Rekeyed { group_id, revoked } => {
+            Job::Rekeyed { group_id, replaced } => {
                 let Some(group) = self.gms.group(&group_id).await? else {
                     return Ok(());
                 };
                 for subscription in one_per_impu(subscriptions, &group_id) {
                     let (courier, group) = (self.clone(), group.clone());
-                    let revoked = revoked.clone();
+                    let replaced = replaced.as_ref().map(|key| key.id.to_string());
                     tasks.spawn(async move {
-                        courier
-                            .bring_new_key(&subscription, &group, revoked.as_ref())
-                            .await
+                        courier.bring_new_key(&subscription, &group, replaced).await
                     });
+                }
+                if let Some(key) = replaced {
+                    self.revoke_later(group_id, key);
+                }
+            }
+            Job::Revoked { group_id, key } => {
+                let Some(group) = self.gms.group(&group_id).await? else {
+                    return Ok(());
+                };
+                for subscription in one_per_impu(subscriptions, &group_id) {
+                    let (courier, group, key) = (self.clone(), group.clone(), key.clone());
+                    tasks.spawn(async move { courier.revoke(&subscription, &group, &key).await });
                 }
             }
         }
@@ -220,13 +237,10 @@ impl Courier {
         &self,
         subscription: &Subscription,
         group: &Group,
-        revoked: Option<&GroupKey>,
+        replaced: Option<String>,
     ) -> anyhow::Result<()> {
         if group.document.member(&subscription.mcptt_id).is_none() {
             return Ok(());
-        }
-        if let Some(revoked) = revoked.filter(|_| self.gms.config.send_revocation) {
-            self.deliver(subscription, group, revoked, true).await?;
         }
         let selectors = selectors_of(subscription, group.document.uri(), Usage::Gktp);
         let new_etag = self.key_tag(group.document.uri(), group).await?;
@@ -234,13 +248,40 @@ impl Courier {
             .map(|sel| DocumentChange {
                 sel: sel.to_owned(),
                 new_etag: new_etag.clone(),
-                previous_etag: revoked.map(|key| key.id.to_string()),
+                previous_etag: replaced.clone(),
             })
             .collect();
         if !changes.is_empty() {
             self.notify(subscription, changes).await?;
         }
         self.bring_key(subscription, group).await
+    }
+
+    /// Revokes a replaced key once its successor has been in use for the configured time.
+    fn revoke_later(&self, group_id: String, key: GroupKey) {
+        let config = &self.gms.config;
+        if !config.send_revocation {
+            return;
+        }
+        let wait = config.key_activation_delay_s + config.key_overlap_s;
+        let gms = self.gms.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(wait)).await;
+            gms.tell(Job::Revoked { group_id, key });
+        });
+    }
+
+    async fn revoke(
+        &self,
+        subscription: &Subscription,
+        group: &Group,
+        key: &GroupKey,
+    ) -> anyhow::Result<()> {
+        let member = group.document.member(&subscription.mcptt_id).is_some();
+        if !member {
+            return Ok(());
+        }
+        self.deliver(subscription, group, key, true).await
     }
 
     /// Brings the group's key, if the subscriber is a member and the group protected.

@@ -15,6 +15,8 @@ pub struct GroupKey {
     /// RAND of every I_MESSAGE with this key: media keys depend on it, so all members get the
     /// same one.
     pub rand: [u8; 16],
+    /// First second it is sent under, since the Unix epoch; 0 for at once (E.6.4).
+    pub activation_s: u64,
 }
 
 /// Why a stored key cannot be read.
@@ -29,14 +31,15 @@ pub enum StoredKeyError {
 }
 
 impl GroupKey {
-    /// Draws a new key.
-    pub fn random(rng: &mut impl CryptoRng) -> Self {
+    /// Draws a new key, in use from `activation_s` on.
+    pub fn random(activation_s: u64, rng: &mut impl CryptoRng) -> Self {
         let mut rand = [0; 16];
         rng.fill_bytes(&mut rand);
         Self {
             id: GmkId::random(rng),
             key: Gmk::random(rng),
             rand,
+            activation_s,
         }
     }
 
@@ -50,7 +53,7 @@ impl GroupKey {
     ///
     /// # Errors
     /// [`StoredKeyError`].
-    pub fn from_stored(id: u32, octets: &[u8]) -> Result<Self, StoredKeyError> {
+    pub fn from_stored(id: u32, activation_s: u64, octets: &[u8]) -> Result<Self, StoredKeyError> {
         let (key, rand) = octets
             .split_first_chunk::<16>()
             .ok_or(StoredKeyError::Length)?;
@@ -58,6 +61,7 @@ impl GroupKey {
             id: GmkId::try_from(KeyId(id))?,
             key: Gmk::from_octets(*key),
             rand: rand.try_into().map_err(|_| StoredKeyError::Length)?,
+            activation_s,
         })
     }
 }
@@ -76,7 +80,7 @@ pub struct KeyDescription {
 }
 
 impl KeyDescription {
-    fn parameters(&self) -> KeyParameters {
+    fn parameters(&self, key: &GroupKey) -> KeyParameters {
         let groups = Some(vec![self.group_id.clone()]);
         let status = if self.revoked {
             KeyStatus(0)
@@ -90,6 +94,7 @@ impl KeyDescription {
             } else {
                 status
             },
+            activation: key.activation_s,
             text: self.text.clone(),
             ..KeyParameters::in_use(KeyPurpose::Gmk, groups)
         }
@@ -120,7 +125,7 @@ pub fn i_message(
         time,
         rand: key.rand,
         to_self: false,
-        key_parameters: Some(description.parameters()),
+        key_parameters: Some(description.parameters(key)),
     }
     .gmk(&key.key, key.id, rng)
 }

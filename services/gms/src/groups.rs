@@ -126,7 +126,15 @@ impl Gms {
             .await?;
         let change = MemberChange::between(before.as_ref().map(|group| &group.document), document);
         let became_protected = before.as_ref().is_some_and(|b| !is_protected(&b.document));
-        if is_protected(document) && (became_protected || !change.left.is_empty()) {
+        let someone_left = !change.left.is_empty();
+        // First of all, who left is out: servers hear of it before a new key is made.
+        self.tell(Job::Changed {
+            group_id: stored.group_id,
+            previous_etag: before.as_ref().map(|group| group.etag.clone()),
+            new_etag: Some(stored.etag.clone()),
+            members: change,
+        });
+        if is_protected(document) && (became_protected || someone_left) {
             let reason = if became_protected {
                 "now protected"
             } else {
@@ -134,12 +142,6 @@ impl Gms {
             };
             self.replace_key(document.uri(), reason).await?;
         }
-        self.tell(Job::Changed {
-            group_id: stored.group_id,
-            previous_etag: before.as_ref().map(|group| group.etag.clone()),
-            new_etag: Some(stored.etag.clone()),
-            members: change,
-        });
         Ok(Changed {
             etag: stored.etag,
             created: before.is_none(),
@@ -196,7 +198,7 @@ impl Gms {
         self.put_document(&document, unchanged).await
     }
 
-    /// Gives a protected group a new key and revokes the present one (TS 33.180 5.7).
+    /// Gives a protected group a new key; the present one is revoked later (TS 33.180 5.7).
     ///
     /// # Errors
     /// [`Refusal`] when there is no such group, or it is not protected.
@@ -225,7 +227,7 @@ impl Gms {
         let _change = self.changes.lock().await;
         match self.active_key(group_id).await? {
             Some(key) => Ok(key),
-            None => self.new_key(group_id, "first key").await,
+            None => self.new_key(group_id, 0, "first key").await,
         }
     }
 
@@ -241,19 +243,29 @@ impl Gms {
     }
 
     async fn replace_key(&self, group_id: &str, reason: &str) -> Result<GroupKey, Refusal> {
-        let revoked = self.active_key(group_id).await?;
-        let key = self.new_key(group_id, reason).await?;
+        let replaced = self.active_key(group_id).await?;
+        // Nobody speaks under the new key before everybody has had the time to get it.
+        let activation_s = match &replaced {
+            Some(_) => self.clock.unix_s() + self.config.key_activation_delay_s,
+            None => 0,
+        };
+        let key = self.new_key(group_id, activation_s, reason).await?;
         self.tell(Job::Rekeyed {
             group_id: group_id.to_owned(),
-            revoked,
+            replaced,
         });
         Ok(key)
     }
 
-    async fn new_key(&self, group_id: &str, reason: &str) -> Result<GroupKey, Refusal> {
+    async fn new_key(
+        &self,
+        group_id: &str,
+        activation_s: u64,
+        reason: &str,
+    ) -> Result<GroupKey, Refusal> {
         //= TS 33.180 5.7
         let mut rng = mc_runtime::rng();
-        let key = GroupKey::random(&mut rng);
+        let key = GroupKey::random(activation_s, &mut rng);
         let id = key.id.key_id();
         let sealed = self
             .sealing_key
@@ -262,6 +274,7 @@ impl Gms {
         let stored = StoredKey {
             gmk_id: id.0,
             sealed,
+            activation_s,
         };
         let now_ms = self.clock.unix_ms();
         self.store.replace_key(group_id, &stored, now_ms).await?;
@@ -281,8 +294,8 @@ impl Gms {
             .sealing_key
             .open(&purpose(group_id, stored.gmk_id), &stored.sealed)
             .map_err(anyhow::Error::from)?;
-        let key = GroupKey::from_stored(stored.gmk_id, &octets).map_err(anyhow::Error::from)?;
-        Ok(key)
+        let key = GroupKey::from_stored(stored.gmk_id, stored.activation_s, &octets);
+        Ok(key.map_err(anyhow::Error::from)?)
     }
 
     /// Queues what members are to be told; without a worker (tests of the store) nobody is told.

@@ -85,7 +85,7 @@ impl Gms {
             } else if reach.ends_at_gateway && !earlier.ends_at_gateway {
                 self.tell(Job::Rekeyed {
                     group_id: group_id.clone(),
-                    revoked: None,
+                    replaced: None,
                 });
                 Ok(())
             } else {

@@ -27,6 +27,8 @@ pub struct StoredKey {
     pub gmk_id: u32,
     /// Sealed key and RAND.
     pub sealed: Vec<u8>,
+    /// First second it is sent under, since the Unix epoch; 0 for at once.
+    pub activation_s: u64,
 }
 
 /// A subscription to changes.
@@ -202,7 +204,7 @@ impl Store {
     /// The database's.
     pub async fn active_keys(&self, group_id: &str) -> sqlx::Result<Vec<StoredKey>> {
         sqlx::query(
-            "SELECT gmk_id, sealed FROM group_keys WHERE group_id = $1 AND revoked_ms IS NULL \
+            "SELECT gmk_id, sealed, activation_s FROM group_keys WHERE group_id = $1 AND revoked_ms IS NULL \
              ORDER BY created_ms DESC, gmk_id",
         )
         .bind(group_id)
@@ -211,9 +213,11 @@ impl Store {
         .iter()
         .map(|row| {
             let gmk_id: i64 = row.try_get("gmk_id")?;
+            let activation_s: i64 = row.try_get("activation_s")?;
             Ok(StoredKey {
                 gmk_id: u32::try_from(gmk_id).map_err(|e| sqlx::Error::Decode(Box::new(e)))?,
                 sealed: row.try_get("sealed")?,
+                activation_s: u64::try_from(activation_s).unwrap_or_default(),
             })
         })
         .collect()
@@ -238,13 +242,14 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "INSERT INTO group_keys (gmk_id, group_id, sealed, created_ms) \
-             VALUES ($1, $2, $3, $4)",
+            "INSERT INTO group_keys (gmk_id, group_id, sealed, created_ms, activation_s) \
+             VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(i64::from(key.gmk_id))
         .bind(group_id)
         .bind(key.sealed.as_slice())
         .bind(now_ms)
+        .bind(i64::try_from(key.activation_s).unwrap_or(i64::MAX))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await

@@ -108,9 +108,17 @@ impl Default for Identities {
 pub struct GroupsConfig {
     /// XCAP root, `https://127.0.0.1:8443`.
     pub xcap_root: String,
+    /// Its public service identity, where changes of documents are subscribed to; it needs a route.
+    /// Default `sip:gms@mc.example`.
+    #[serde(default = "default_gms")]
+    pub gms: String,
     /// Seconds a fetched document is used before it is asked for again (with its `ETag`). Default 2.
     #[serde(default = "default_group_age_s")]
     pub max_age_s: u64,
+}
+
+fn default_gms() -> String {
+    "sip:gms@mc.example".to_owned()
 }
 
 const fn default_group_age_s() -> u64 {

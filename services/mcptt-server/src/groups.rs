@@ -31,6 +31,9 @@ pub enum GroupError {
 pub trait GroupSource: Send + Sync + 'static {
     /// The document of a group.
     fn group(&self, group: &GroupId) -> BoxFuture<'_, Result<Arc<GroupDocument>, GroupError>>;
+
+    /// The document of a group has changed: it is asked for again.
+    fn outdated(&self, group: &GroupId);
 }
 
 /// Gives the bearer token this server shows at other servers.
@@ -176,5 +179,12 @@ impl XcapGroups {
 impl GroupSource for XcapGroups {
     fn group(&self, group: &GroupId) -> BoxFuture<'_, Result<Arc<GroupDocument>, GroupError>> {
         Box::pin(self.fetch(group.clone()))
+    }
+
+    fn outdated(&self, group: &GroupId) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cached) = cache.get_mut(group) {
+            cached.fetched_unix_s = 0;
+        }
     }
 }

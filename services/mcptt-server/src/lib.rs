@@ -7,6 +7,7 @@ pub mod call;
 mod calls;
 pub mod config;
 pub mod error;
+mod group_watch;
 pub mod groups;
 pub mod info;
 pub mod interconnection;
@@ -81,11 +82,12 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     ));
     let client = mc_runtime::http::client(&config.http_client)?;
     let verifier = TokenVerifier::new(config.tokens.clone(), client.clone(), context.clock.clone());
+    let bearer = Arc::new(OwnToken(tokens));
     let groups = XcapGroups::new(
         &config.groups.xcap_root,
         config.groups.max_age_s,
         client,
-        Arc::new(OwnToken(tokens)),
+        bearer.clone(),
         context.clock.clone(),
     );
     let trace = TracedSip::shared(tracer.clone(), NODE);
@@ -114,6 +116,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         endpoint: endpoint.clone(),
         authoriser,
         groups: Arc::new(groups),
+        bearer,
         media,
         store,
         tracer: tracer.clone(),

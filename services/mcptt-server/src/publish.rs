@@ -250,6 +250,9 @@ pub(crate) async fn replace_affiliations(
             .emit(Event::local(&names::MCPTT_DEAFFILIATED, summary));
     }
     for (groups, joined) in [(change.joined, true), (change.left, false)] {
+        if joined && !groups.is_empty() {
+            server.watch.look();
+        }
         for group in groups {
             let session = server.calls().of_group(&group);
             let Some(session) = session else { continue };

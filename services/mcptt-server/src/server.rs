@@ -18,7 +18,8 @@ use crate::authorisation::Authoriser;
 use crate::call::session::SessionInput;
 pub(crate) use crate::calls::Calls;
 use crate::config::Config;
-use crate::groups::GroupSource;
+use crate::group_watch::{self, GroupWatch};
+use crate::groups::{BearerToken, GroupSource};
 use crate::interconnection::Partners;
 use crate::interconnection::border::Hidden;
 use crate::media_plane::{MediaEvent, MediaPlane};
@@ -42,6 +43,8 @@ pub struct Parts {
     pub authoriser: Authoriser,
     /// Group documents.
     pub groups: Arc<dyn GroupSource>,
+    /// What this server shows at the group management server.
+    pub bearer: Arc<dyn BearerToken>,
     /// The media plane.
     pub media: Arc<dyn MediaPlane>,
     /// What survives a restart.
@@ -67,6 +70,7 @@ pub struct Server {
     aliases: Mutex<FunctionalAliases>,
     subscriptions: Mutex<Subscriptions>,
     calls: Mutex<Calls>,
+    pub(crate) watch: GroupWatch,
 }
 
 impl std::fmt::Debug for Server {
@@ -125,6 +129,7 @@ impl Server {
             aliases: Mutex::new(aliases),
             subscriptions: Mutex::default(),
             calls: Mutex::default(),
+            watch: GroupWatch::default(),
             parts,
         }))
     }
@@ -255,6 +260,7 @@ impl Server {
         mut incoming: mpsc::Receiver<Incoming>,
         mut media: mpsc::UnboundedReceiver<MediaEvent>,
     ) {
+        tokio::spawn(group_watch::keep(self.clone()));
         let mut minute = tokio::time::interval(std::time::Duration::from_secs(30));
         loop {
             tokio::select! {
@@ -359,6 +365,10 @@ impl Server {
             session.send(SessionInput::InDialog(leg, Box::new(request)));
         } else if request.request.method == Method::Subscribe && self.subscriptions().has(&id) {
             subscribe::refresh(self, &id, &request);
+        } else if let Some(group) = self.watch.group_of(&id)
+            && request.request.method == Method::Notify
+        {
+            group_watch::on_notify(self, &group, &request).await;
         } else {
             relay::in_dialog(self, request).await;
         }

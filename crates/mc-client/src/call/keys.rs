@@ -89,6 +89,19 @@ impl SpeechKeys {
         }
     }
 
+    /// Whether a stream under this key may go on: a group may have a newer key in use.
+    pub(super) fn is_current(&self, shared: &Shared, mki: Mki) -> bool {
+        match (self, mki) {
+            (Self::Group(group), Mki::Group { gmk_id, .. }) => {
+                let keys = shared.keys.read().unwrap_or_else(PoisonError::into_inner);
+                let current = keys.current(group, shared.clock.unix());
+                current.is_some_and(|key| key.gmk_id.key_id().0 == gmk_id)
+            }
+            (Self::Private(key), mki) => mki == key.mki(),
+            (Self::Group(_), Mki::Key(_)) => false,
+        }
+    }
+
     /// The key of a received packet.
     pub(super) fn receiving(&self, shared: &Shared, mki: Mki) -> Option<MasterKey> {
         match self {

@@ -77,6 +77,10 @@ impl Talker {
         }
         if self.first {
             self.begin_burst(remote);
+        } else if !self.goes_on() {
+            // A re-key during the burst: what follows is a new stream, which begins at once.
+            self.first = true;
+            self.begin_burst(remote);
         }
         let stream = self.stream.as_mut()?;
         let payload = stream
@@ -100,6 +104,11 @@ impl Talker {
         let packet = self.out.get(..length)?;
         trace_sent(&self.shared, remote.audio, packet);
         Some(packet)
+    }
+
+    fn goes_on(&self) -> bool {
+        let stream = self.stream.as_ref();
+        stream.is_some_and(|stream| self.keys.is_current(&self.shared, stream.mki))
     }
 
     /// Each burst begins under the key that is current then.

@@ -1,5 +1,6 @@
 //! Group keys reach members, all of them and nobody else.
 
+use gms::config::Config;
 use mc_xml::xcap_diff::DocumentChange;
 use reqwest::{Method, StatusCode};
 
@@ -58,15 +59,22 @@ async fn all_members_get_the_same_key_and_rand() {
 }
 
 #[tokio::test]
-async fn a_new_key_on_demand_revokes_the_old_one_first() {
-    let mut lab = Lab::start().await;
+async fn a_new_key_comes_into_use_before_the_old_one_is_revoked() {
+    let delays = |config: &mut Config, _| {
+        (config.key_activation_delay_s, config.key_overlap_s) = (1, 1);
+    };
+    let mut lab = Lab::start_with(delays).await;
     lab.subscribed(ALICE, &[selector(GROUP)]).await;
     let old = lab.key_for(ALICE).await;
+    assert_eq!(old.parameters.unwrap().activation, 0, "at once");
+    let asked = lab.gms.clock.unix_s();
     let answer = administer(&lab, Method::POST, "rekey").await;
+    let new = lab.key_for(ALICE).await;
     let revocation = lab.key_for(ALICE).await;
     assert_eq!(revocation.id, old.id);
     assert!(revocation.parameters.unwrap().status.is_revoked());
-    let new = lab.key_for(ALICE).await;
+    // All members have time to get the new key before anybody speaks under it.
+    assert!(new.parameters.unwrap().activation > asked);
     assert_ne!((new.id, &new.key), (old.id, &old.key));
     assert_ne!(new.rand, old.rand);
     assert_eq!(answer["gmk_id"], new.id.to_string());
@@ -83,16 +91,6 @@ async fn who_leaves_gets_no_new_key_and_no_further_notice() {
     let before = lab.stored(GROUP).await.1;
 
     administer(&lab, Method::DELETE, &format!("members/{BOB}")).await;
-    assert!(
-        lab.key_for(ALICE)
-            .await
-            .parameters
-            .unwrap()
-            .status
-            .is_revoked()
-    );
-    let new = lab.key_for(ALICE).await;
-    assert_ne!(new.key, old.key);
     // Both are told of the change, Bob that the document is gone for him.
     let after = lab.stored(GROUP).await.1;
     let mut tags = Vec::new();
@@ -106,6 +104,11 @@ async fn who_leaves_gets_no_new_key_and_no_further_notice() {
         tags,
         [(None, Some(before.clone())), (Some(after), Some(before))]
     );
+    let new = lab.key_for(ALICE).await;
+    assert_ne!(new.key, old.key);
+    let revocation = lab.key_for(ALICE).await;
+    assert_eq!(revocation.id, old.id);
+    assert!(revocation.parameters.unwrap().status.is_revoked());
 
     // The next change reaches Alice only: the next request after her key is her NOTIFY.
     administer(&lab, Method::PUT, &format!("members/{CAROL}")).await;
@@ -119,7 +122,6 @@ async fn who_leaves_gets_no_new_key_and_no_further_notice() {
             .is_some()
     );
     administer(&lab, Method::POST, "rekey").await;
-    lab.key_for(ALICE).await;
     let newest = lab.key_for(ALICE).await;
     assert_ne!(newest.key, new.key);
     let path = format!("/org.3gpp.MCPTT-GKTP/global/byGroupID/{GROUP}");
@@ -129,7 +131,7 @@ async fn who_leaves_gets_no_new_key_and_no_further_notice() {
 
 #[tokio::test]
 async fn who_comes_back_gets_the_present_key() {
-    let mut lab = Lab::start().await;
+    let mut lab = Lab::start_with(|config, _| config.key_overlap_s = 3600).await;
     lab.subscribed(BOB, &[selector(GROUP)]).await;
     let old = lab.key_for(BOB).await;
     administer(&lab, Method::DELETE, &format!("members/{BOB}")).await;
@@ -137,6 +139,8 @@ async fn who_comes_back_gets_the_present_key() {
         lab.notified().await.documents.first().unwrap().new_etag,
         None
     );
+    // What comes next in the queue is told after the re-key, which is not for Bob.
+    lab.subscribed(CAROL, &[selector(OPEN_GROUP)]).await;
     administer(&lab, Method::PUT, &format!("members/{BOB}")).await;
     let change = lab.notified().await.documents.into_iter().next().unwrap();
     assert_eq!(
@@ -162,6 +166,7 @@ async fn keys_are_sealed_at_rest_and_bound_to_their_group() {
             &gms::store::StoredKey {
                 gmk_id: key.id.key_id().0 ^ 1,
                 sealed: sealed.clone(),
+                activation_s: 0,
             },
             1,
         )

@@ -177,6 +177,7 @@ fn config(dir: &TempDir, jwks_url: &str, proxy: SocketAddr) -> Config {
         ],
         aliases: vec!["sip:engine-7@fa.mc.example".parse().unwrap()],
     }];
+    (config.key_activation_delay_s, config.key_overlap_s) = (0, 0);
     config.sip = SipConfig {
         bind: loopback(),
         ..SipConfig::default()

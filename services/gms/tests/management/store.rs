@@ -36,6 +36,7 @@ async fn a_new_key_revokes_the_earlier_ones(store: &Store) {
     let key = |gmk_id| StoredKey {
         gmk_id,
         sealed: vec![0, 255, 7],
+        activation_s: 1_800_000_000,
     };
     store.replace_key(id, &key(0x0fff_ffff), 1).await.unwrap();
     store.replace_key(id, &key(5), 2).await.unwrap();

@@ -36,6 +36,8 @@ pub enum SessionInput {
     LateEntry(ClientKey),
     /// A client is no longer affiliated.
     Leave(ClientKey),
+    /// The group's document has changed; `None` when it is gone.
+    Document(Option<Arc<GroupDocument>>),
     /// A client answered its invitation.
     MemberAnswered(LegId, Box<Answer>),
     /// The user of an invited client is alerted.
@@ -302,6 +304,7 @@ impl Session {
                     self.apply(Event::Left(leg)).await;
                 }
             }
+            SessionInput::Document(document) => self.on_document(document).await,
             SessionInput::MemberAnswered(leg, answer) => self.on_answer(leg, *answer).await,
             SessionInput::MemberRinging(leg) => self.apply(Event::Ringing(leg)).await,
             SessionInput::MemberRefused(leg, status, warning) => {
@@ -323,6 +326,27 @@ impl Session {
             }
             SessionInput::Refreshed(leg, alive) => self.on_refreshed(leg, alive),
             SessionInput::FloorIdle => self.apply(Event::FloorIdle).await,
+        }
+    }
+
+    /// Goes on under a new document, without those who are no members any more.
+    //= TS 24.379 10.1.1.4.4.3
+    async fn on_document(&mut self, changed: Option<Arc<GroupDocument>>) {
+        let Subject::Group { document, .. } = &mut self.subject else {
+            return;
+        };
+        if let Some(changed) = &changed {
+            *document = changed.clone();
+        }
+        let is_member = |leg: &Leg| {
+            let user = leg.client.0.as_str();
+            changed.as_ref().is_some_and(|d| d.member(user).is_some())
+        };
+        let strangers = self.legs.iter().filter(|(_, leg)| !is_member(leg));
+        let strangers: Vec<LegId> = strangers.map(|(id, _)| *id).collect();
+        for leg in strangers {
+            self.release(leg).await;
+            self.apply(Event::Left(leg)).await;
         }
     }
 
@@ -525,6 +549,7 @@ impl Session {
             }
             SessionInput::LateEntry(_)
             | SessionInput::Leave(_)
+            | SessionInput::Document(_)
             | SessionInput::MemberRinging(_)
             | SessionInput::MemberRefused(..)
             | SessionInput::Acknowledged(_)
