@@ -23,6 +23,8 @@ mod counts;
 mod domains;
 #[path = "scenarios/domains_clients.rs"]
 mod domains_clients;
+#[path = "scenarios/emergencies.rs"]
+mod emergencies;
 #[path = "scenarios/gateway.rs"]
 mod gateway;
 #[path = "scenarios/group_calls.rs"]

@@ -308,6 +308,7 @@ pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientCon
         client_id: None,
         media_address: local,
         bodies: BodyConfig::default(),
+        emergency_resource_priority: Some("mcpttp.15".to_owned()),
         gmk_wait_s: 20,
         functional_aliases: Vec::new(),
         manual_answer: false,

@@ -193,6 +193,17 @@ impl Radios {
         Ok(())
     }
 
+    /// Latches or clears the emergency of a radio; it counts at its next press.
+    ///
+    /// # Errors
+    /// [`RadioError`].
+    pub async fn emergency(&self, unit: &str, active: bool) -> Result<(), RadioError> {
+        let body = json!({ "active": active }).to_string().into_bytes();
+        let path = format!("/units/{unit}/emergency");
+        self.ask(Method::POST, &path, body).await?;
+        Ok(())
+    }
+
     /// Starts to record what a radio plays.
     ///
     /// # Errors

@@ -129,6 +129,8 @@ pub struct Bridge {
     external_up: bool,
     /// Who has the floor on the MC side, if it is none of ours.
     mc_talker: Option<McTalker>,
+    /// An emergency is in progress on the MC side.
+    mc_emergency: bool,
     /// A Floor Release of ours is unconfirmed: until then, the floor cannot be asked for.
     releasing: Option<Instant>,
     /// When somebody talked last.
@@ -151,6 +153,7 @@ impl Bridge {
             call: Call::Unavailable,
             external_up: false,
             mc_talker: None,
+            mc_emergency: false,
             releasing: None,
             active: now,
             outputs: VecDeque::new(),
@@ -190,6 +193,7 @@ impl Bridge {
             McEvent::Down => self.on_mc_down(now),
             McEvent::Ringing => {}
             McEvent::CallStarted => self.on_call_started(now),
+            McEvent::Emergency(active) => self.on_emergency(active, now),
             McEvent::CallRefused { status, detail } => self.on_call_refused(status, detail, now),
             McEvent::CallReleased { reason } => self.on_call_released(reason, now),
             McEvent::FloorGranted { duration } => self.on_granted(duration, now),
@@ -225,17 +229,23 @@ impl Bridge {
         if awaiting.asked {
             return;
         }
-        let represented = awaiting.represented.clone();
+        let (represented, emergency) = (awaiting.represented.clone(), awaiting.talker.emergency);
         match self.call {
             Call::Up if self.releasing.is_none() => {
                 awaiting.asked = true;
-                self.tell_mc(McCommand::RequestFloor(represented));
+                self.tell_mc(match emergency {
+                    true => McCommand::DeclareEmergency(represented),
+                    false => McCommand::RequestFloor(represented),
+                });
             }
             Call::Down => {
                 awaiting.asked = true;
                 self.call = Call::Calling;
                 //= TS 24.379 10.1.1.2.1.1
-                self.tell_mc(McCommand::StartCall(represented));
+                self.tell_mc(match emergency {
+                    true => McCommand::DeclareEmergency(represented),
+                    false => McCommand::StartCall(represented),
+                });
             }
             // The call's answer, its end, the confirmation of a release bring us back here.
             Call::Up | Call::Calling | Call::Leaving | Call::Unavailable => {}
@@ -270,12 +280,20 @@ impl Bridge {
     fn relay(&mut self, now: Instant) {
         let talker = self.mc_talker.clone().unwrap_or_default();
         if self.external_up {
-            self.tell_external(ExternalCommand::Press(self.users.shown(&talker)));
+            self.press(&talker);
             self.report(Report::TalkStarted(Direction::to_external(&talker)));
             self.state = State::ToExternal { heard: now };
         } else {
             self.state = State::NotRelayed;
         }
+    }
+
+    fn press(&mut self, talker: &McTalker) {
+        let shown = Shown {
+            emergency: self.mc_emergency,
+            ..self.users.shown(talker)
+        };
+        self.tell_external(ExternalCommand::Press(shown));
     }
 
     /// The MC user is heard on the external side no more.

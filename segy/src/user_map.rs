@@ -113,6 +113,7 @@ impl UserMap {
         Shown {
             unit: unit.unwrap_or(&self.reserved_unit).clone(),
             name: talker.shown(),
+            emergency: false,
         }
     }
 }

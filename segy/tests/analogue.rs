@@ -107,6 +107,7 @@ impl Gateway {
     async fn press(&self, unit: &str, name: &str) {
         self.tell(ExternalCommand::Press(Shown {
             unit: unit.to_owned(),
+            emergency: false,
             name: Some(name.to_owned()),
         }))
         .await;

@@ -108,6 +108,7 @@ impl Lab {
     fn call(&self, unit: &str) -> ExternalPort {
         let alice = Shown {
             unit: "9001".to_owned(),
+            emergency: false,
             name: Some(ALICE.to_owned()),
         };
         self.adapter.call(unit, &alice)
@@ -201,6 +202,7 @@ async fn radio_hears(lab: &Lab, unit: &str, other: &str, port: &ExternalPort) {
     let tell = |command| async { port.commands.send(command).await.unwrap() };
     tell(ExternalCommand::Press(Shown {
         unit: "9001".to_owned(),
+        emergency: false,
         name: Some(ALICE.to_owned()),
     }))
     .await;

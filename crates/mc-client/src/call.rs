@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
 
+use floor_control::message::FloorIndicator;
 use floor_control::participant::{self, FloorParticipant, Input, SetUp};
 use mc_ids::McServiceId;
 use mc_runtime::clock::SharedClock;
@@ -72,6 +73,8 @@ pub(crate) enum CallCommand {
     Release,
     /// One frame of the user's speech; when its packet leaves, the time is told.
     Speech(Vec<i16>, Option<oneshot::Sender<Instant>>),
+    /// The call is one of an emergency, or no longer.
+    Emergency(bool),
     /// The far end receives here now.
     Connect(Remote, SetUp),
     /// The call is over.
@@ -207,6 +210,10 @@ impl Call {
                     self.participant.handle(Input::SetUp(set_up), now);
                 }
             }
+            CallCommand::Emergency(active) => self.participant.set_indicator(match active {
+                true => FloorIndicator::EMERGENCY,
+                false => FloorIndicator::NORMAL,
+            }),
             CallCommand::End => {}
         }
     }

@@ -11,6 +11,7 @@
 mod aliases;
 mod attach;
 mod calls;
+mod emergency;
 mod established;
 mod keys;
 mod offered;

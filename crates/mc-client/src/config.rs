@@ -60,6 +60,10 @@ pub struct ClientConfig {
     /// SPK only what is sent (default: encrypted and signed both ways).
     #[serde(default)]
     pub bodies: BodyConfig,
+    /// Resource-Priority of emergency calls (`emergency-resource-priority` of TS 24.484), one value
+    /// of RFC 8101 (default `mcpttp.15`).
+    #[serde(default = "default_emergency_priority")]
+    pub emergency_resource_priority: Option<String>,
     /// Seconds a GMK may take to arrive before step G is reported as failed (default 20); the client
     /// keeps waiting.
     #[serde(default = "default_gmk_wait_s")]
@@ -68,6 +72,10 @@ pub struct ClientConfig {
 
 fn loopback() -> IpAddr {
     IpAddr::from([127, 0, 0, 1])
+}
+
+fn default_emergency_priority() -> Option<String> {
+    Some("mcpttp.15".to_owned())
 }
 
 fn default_private_calls() -> usize {

@@ -168,6 +168,25 @@ pub enum ClientEvent {
         /// Warning texts, or the reason.
         detail: String,
     },
+    /// An emergency is declared in a group call, or is over.
+    Emergency {
+        /// The call.
+        call: CallId,
+        /// Whether it lasts.
+        active: bool,
+    },
+    /// The server refused an emergency of ours in a call that is up, or its end; nothing has
+    /// changed.
+    EmergencyRefused {
+        /// The call.
+        call: CallId,
+        /// SIP status; 0 when there was no answer.
+        status: u16,
+        /// Number of the MCPTT warning (TS 24.379 4.4.2), if there is one.
+        warning: Option<u16>,
+        /// Warning texts, or the reason.
+        detail: String,
+    },
     /// We may talk.
     FloorGranted {
         /// The call.

@@ -91,6 +91,13 @@ pub enum Rejection {
 pub(crate) enum Command {
     /// Make a group call.
     GroupCall { group: GroupId, floor: CallFloor },
+    /// Declare an emergency in a group and ask for the floor, perhaps under a functional alias.
+    Emergency {
+        group: GroupId,
+        alias: Option<String>,
+    },
+    /// End the emergency of a group.
+    EndEmergency { group: GroupId },
     /// Make a private call.
     PrivateCall { call: CallId, wanted: PrivateCall },
     /// Answer an offered call.
@@ -211,6 +218,33 @@ impl McClient {
         let floor = CallFloor::RequestAs(alias.to_owned());
         let group = group.clone();
         self.command(Command::GroupCall { group, floor }).await
+    }
+
+    /// Declares an emergency in a group and asks for the floor, perhaps under a functional alias:
+    /// makes an emergency call, or raises the call that is up. The outcome is
+    /// [`ClientEvent::Emergency`], else [`ClientEvent::CallRefused`] or
+    /// [`ClientEvent::EmergencyRefused`].
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`].
+    //= TS 24.379 6.2.8.1
+    pub async fn emergency_call(
+        &self,
+        group: &GroupId,
+        alias: Option<&str>,
+    ) -> Result<(), ClientError> {
+        let (group, alias) = (group.clone(), alias.map(str::to_owned));
+        self.command(Command::Emergency { group, alias }).await
+    }
+
+    /// Ends the emergency of a group; its call goes on. The outcome is [`ClientEvent::Emergency`]
+    /// or [`ClientEvent::EmergencyRefused`].
+    ///
+    /// # Errors
+    /// [`ClientError::Stopped`]; without a call in this group nothing happens.
+    pub async fn end_emergency(&self, group: &GroupId) -> Result<(), ClientError> {
+        let group = group.clone();
+        self.command(Command::EndEmergency { group }).await
     }
 
     /// Makes a private call. The outcome is [`ClientEvent::CallStarted`], perhaps after

@@ -3,7 +3,7 @@
 mod incoming;
 
 pub(crate) use incoming::{
-    CallKind, IncomingCall, Refused, answer_media, incoming_call, resolved_alias,
+    CallKind, IncomingCall, Refused, answer_media, emergency_of, incoming_call, resolved_alias,
 };
 
 use mc_ids::GroupId;
@@ -253,20 +253,59 @@ impl<R: CryptoRng> Requests<'_, R> {
         group: &GroupId,
         offer: &McpttMedia,
         functional_alias: Option<&str>,
+        emergency: Option<&EmergencyPriority>,
     ) -> Request {
-        let mut info = McpttInfo {
-            session_type: Some(SessionType::Prearranged),
-            request_uri: Some(Content::uri_value(group.as_str())),
-            client_id: Some(Content::string_value(self.identity.client_id.as_str())),
-            ..McpttInfo::default()
-        };
+        let mut info = self.about_group(group);
+        if emergency.is_some() {
+            indicate_emergency(&mut info, true);
+        }
         if let Some(alias) = functional_alias {
             info.set_ext_content("functional-alias-URI", &Content::uri_value(alias));
         }
         let parts = Multipart::default()
             .with(offer_part(offer))
             .with(self.info(info));
-        let request = self.bare_invite();
+        let mut request = self.bare_invite();
+        if let Some(priority) = emergency.and_then(Option::as_ref) {
+            request.headers.push(name::RESOURCE_PRIORITY, priority);
+        }
+        self.with_parts(request, parts)
+    }
+
+    fn about_group(&self, group: &GroupId) -> McpttInfo {
+        McpttInfo {
+            session_type: Some(SessionType::Prearranged),
+            request_uri: Some(Content::uri_value(group.as_str())),
+            client_id: Some(Content::string_value(self.identity.client_id.as_str())),
+            ..McpttInfo::default()
+        }
+    }
+
+    /// Completes the re-INVITE that declares an emergency in a call, or ends it. `description` is
+    /// ours, unchanged.
+    //= TS 24.379 6.2.8.1.2
+    //= TS 24.379 6.2.8.1.3
+    pub(crate) fn emergency(
+        &mut self,
+        re_invite: Request,
+        group: &GroupId,
+        description: Vec<u8>,
+        emergency: Option<&EmergencyPriority>,
+    ) -> Request {
+        let mut info = self.about_group(group);
+        indicate_emergency(&mut info, emergency.is_some());
+        let mut request = re_invite
+            .with(name::CONTACT, self.contact.to_string())
+            .with(self.identity.role.service_field(), ICSI)
+            .with(name::ALLOW, Method::allow());
+        mcptt::push_accept_contact(&mut request.headers);
+        SessionTimer::offer(&mut request.headers, SessionTimerPolicy::default());
+        if let Some(priority) = emergency.and_then(Option::as_ref) {
+            request.headers.push(name::RESOURCE_PRIORITY, priority);
+        }
+        let parts = Multipart::default()
+            .with(BodyPart::new(media::SDP, description))
+            .with(self.info(info));
         self.with_parts(request, parts)
     }
 
@@ -320,6 +359,15 @@ impl<R: CryptoRng> Requests<'_, R> {
         SessionTimer::offer(&mut request.headers, SessionTimerPolicy::default());
         request
     }
+}
+
+/// Resource-Priority of an emergency, if one is configured.
+pub(crate) type EmergencyPriority = Option<String>;
+
+/// No alert goes with an emergency of ours.
+fn indicate_emergency(info: &mut McpttInfo, emergency: bool) {
+    info.emergency_ind = Some(Content::boolean_value(emergency));
+    info.alert_ind = Some(Content::boolean_value(false));
 }
 
 /// The functional aliases a private call is made with.

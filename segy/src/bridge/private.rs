@@ -152,6 +152,7 @@ impl PrivateCall {
             | McEvent::FloorIdle
             | McEvent::FloorDenied { .. }
             | McEvent::FloorQueued
+            | McEvent::Emergency(_)
             | McEvent::FloorRevoked { .. }
             | McEvent::FloorRequestTimedOut
             | McEvent::Speech(..) => self.bridge.handle(Input::Mc(event), now),

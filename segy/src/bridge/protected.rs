@@ -50,6 +50,29 @@ impl Bridge {
         }
     }
 
+    /// An MC user who talks is shown as one in an emergency, or no longer: the external system gives
+    /// it its own priority.
+    //= TS 23.283 10.6
+    pub(super) fn on_emergency(&mut self, active: bool, now: Instant) {
+        let changed = std::mem::replace(&mut self.mc_emergency, active) != active;
+        match self.state {
+            State::ToExternal { .. } if changed => {
+                let talker = self.mc_talker.clone().unwrap_or_default();
+                self.press(&talker);
+            }
+            // Refused before; now he may take the channel.
+            State::NotRelayed if changed && active => self.relay(now),
+            State::Idle
+            | State::AwaitingFloor(_)
+            | State::ToMc(_)
+            | State::DrainingToMc(_)
+            | State::Unannounced { .. }
+            | State::ToExternal { .. }
+            | State::DrainingToExternal { .. }
+            | State::NotRelayed => {}
+        }
+    }
+
     pub(super) fn on_call_refused(&mut self, status: u16, detail: String, now: Instant) {
         if self.call != Call::Calling {
             return;
@@ -73,6 +96,7 @@ impl Bridge {
 
     fn end_call(&mut self, reason: String, now: Instant) {
         self.mc_talker = None;
+        self.mc_emergency = false;
         self.releasing = None;
         match &mut self.state {
             State::AwaitingFloor(awaiting) if awaiting.retried => {

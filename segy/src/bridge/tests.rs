@@ -196,13 +196,21 @@ pub(super) fn shown(output: &Output) -> String {
     match output {
         Output::External(ExternalCommand::Press(shown)) => {
             let name = shown.name.as_deref().unwrap_or("nobody");
-            format!("press as {} {name}", shown.unit)
+            let emergency = if shown.emergency {
+                " in an emergency"
+            } else {
+                ""
+            };
+            format!("press as {} {name}{emergency}", shown.unit)
         }
         Output::External(ExternalCommand::Speech(speech)) => format!("play {}", speech.samples[0]),
         Output::External(other) => format!("{other:?}").to_lowercase(),
         Output::Mc(McCommand::StartCall(as_whom)) => format!("call as {}", as_whom.shown()),
         Output::Mc(McCommand::RequestFloor(as_whom)) => {
             format!("request floor as {}", as_whom.shown())
+        }
+        Output::Mc(McCommand::DeclareEmergency(as_whom)) => {
+            format!("declare emergency as {}", as_whom.shown())
         }
         Output::Mc(McCommand::Speech(speech)) => format!("send {}", speech.samples[0]),
         Output::Mc(McCommand::ReleaseFloor) => "release floor".to_owned(),
@@ -319,6 +327,7 @@ fn every_input() -> Vec<(&'static str, Input)> {
         ("Floor Idle", Input::Mc(McEvent::FloorIdle)),
         ("Floor Deny", denied()),
         ("Queue Position Info", Input::Mc(McEvent::FloorQueued)),
+        ("emergency", Input::Mc(McEvent::Emergency(true))),
         ("Floor Revoke", revoked(2)),
         (
             "no answer to the request",

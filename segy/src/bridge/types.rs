@@ -61,7 +61,7 @@ impl std::fmt::Debug for Speech {
 pub struct ExternalTalker {
     /// Unit number; none when the system does not tell.
     pub unit: Option<String>,
-    /// Emergency call. It is shown and recorded; it does not change the priority asked for.
+    /// Emergency call: it is declared on the MC side too, whose server decides.
     pub emergency: bool,
 }
 
@@ -89,6 +89,8 @@ pub struct Shown {
     pub unit: String,
     /// Functional alias or MCPTT ID.
     pub name: Option<String>,
+    /// He speaks in an emergency.
+    pub emergency: bool,
 }
 
 /// Something that happened.
@@ -180,6 +182,8 @@ pub enum McEvent {
     Ringing,
     /// A call is up, made by us or by others.
     CallStarted,
+    /// An emergency is declared in the call, or is over.
+    Emergency(bool),
     /// Our call came to nothing.
     CallRefused {
         /// SIP status, 0 when it was not sent.
@@ -268,6 +272,8 @@ pub enum McCommand {
     Reject(Failure),
     /// Ask for the floor for this user.
     RequestFloor(Represented),
+    /// Declare an emergency for this user and ask for the floor: the call is made, or raised.
+    DeclareEmergency(Represented),
     /// Give the floor back, or withdraw the request.
     ReleaseFloor,
     /// Leave the call.

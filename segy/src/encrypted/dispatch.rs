@@ -215,6 +215,7 @@ fn of_call(event: ClientEvent) -> Option<(CallId, McEvent)> {
     Some(match event {
         ClientEvent::CallRinging { call } => (call, McEvent::Ringing),
         ClientEvent::CallStarted { call, .. } => (call, McEvent::CallStarted),
+        ClientEvent::Emergency { call, active } => (call, McEvent::Emergency(active)),
         ClientEvent::CallRefused {
             call,
             status,

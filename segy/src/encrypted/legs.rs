@@ -37,6 +37,9 @@ pub(super) async fn group(
                     enter(&roster, &group, &represented).await
                 }
             }
+            McCommand::DeclareEmergency(represented) => {
+                declare(&roster, &group, &represented).await
+            }
             McCommand::LeaveCall => leave(&roster, &call).await,
             McCommand::ReleaseFloor => {
                 let client = lead(&roster, &group).await;
@@ -101,6 +104,18 @@ async fn enter(
         }
     }
     entered
+}
+
+/// Declares an emergency: in the call that is up, or by making one.
+async fn declare(
+    roster: &Arc<Roster>,
+    group: &GroupId,
+    represented: &Represented,
+) -> Result<(), ClientError> {
+    speaks(roster, group, &represented.identity);
+    let client = roster.client(&represented.identity).await?;
+    let alias = represented.functional_alias.as_deref();
+    client.emergency_call(group, alias).await
 }
 
 fn not_sent(error: &ClientError) -> McEvent {
@@ -204,7 +219,10 @@ pub(super) async fn offered(
             let done = match command {
                 McCommand::Answer => client.accept(call).await,
                 McCommand::Reject(failure) => client.reject(call, rejection(failure)).await,
-                McCommand::RequestFloor(represented) => press(&client, call, &represented).await,
+                // The MC system knows no emergency in private calls.
+                McCommand::RequestFloor(represented) | McCommand::DeclareEmergency(represented) => {
+                    press(&client, call, &represented).await
+                }
                 McCommand::ReleaseFloor => client.release_ptt(call).await,
                 McCommand::LeaveCall => client.hang_up(call).await,
                 McCommand::Speech(speech) => send(&client, call, speech, &roster.status).await,

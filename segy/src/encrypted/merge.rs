@@ -82,6 +82,7 @@ impl Merge {
             | McEvent::FloorIdle
             | McEvent::FloorDenied { .. }
             | McEvent::FloorQueued
+            | McEvent::Emergency(_)
             | McEvent::FloorRevoked { .. }
             | McEvent::FloorRequestTimedOut
             | McEvent::Speech(..) => {

@@ -238,6 +238,7 @@ async fn a_radio_talks_to_the_group_under_its_alias() {
             McCommand::ReleaseFloor => break,
             McCommand::StartCall(_)
             | McCommand::RequestFloor(_)
+            | McCommand::DeclareEmergency(_)
             | McCommand::LeaveCall
             | McCommand::Answer
             | McCommand::Reject(_) => {

@@ -7,6 +7,7 @@
 
 pub mod admission;
 pub mod controlling;
+pub mod emergency;
 pub mod originating;
 pub mod private;
 pub mod session;

@@ -176,7 +176,7 @@ impl Default for Policy {
 }
 
 /// Values of calls that no group document gives.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallConfig {
     /// Local address media sockets are opened on. Default 127.0.0.1.
@@ -197,6 +197,14 @@ pub struct CallConfig {
     pub private_answer_s: u64,
     /// Longest private call, in seconds (`private-call/max-duration`). Default 3600.
     pub private_duration_s: u64,
+    /// TNG2 in seconds: how long an emergency lasts in groups whose document gives no time
+    /// (`emergency-call/group-time-limit`). Default 3600.
+    pub emergency_limit_s: u64,
+    /// Resource-Priority of emergency calls (`emergency-resource-priority` of TS 24.484), one value
+    /// of RFC 8101. Default `mcpttp.15`.
+    pub emergency_resource_priority: Option<String>,
+    /// The same of other calls (`normal-resource-priority`). Default none.
+    pub normal_resource_priority: Option<String>,
 }
 
 impl Default for CallConfig {
@@ -211,6 +219,9 @@ impl Default for CallConfig {
             private_priority: 5,
             private_answer_s: 60,
             private_duration_s: 3600,
+            emergency_limit_s: 3600,
+            emergency_resource_priority: Some("mcpttp.15".to_owned()),
+            normal_resource_priority: None,
         }
     }
 }

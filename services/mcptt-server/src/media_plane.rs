@@ -191,6 +191,14 @@ pub trait MediaPlane: Send + Sync + 'static {
         remote: RemoteMedia,
     ) -> BoxFuture<'_, Result<ImplicitRequest, MediaPlaneError>>;
 
+    /// Makes the session one of an emergency that the participant of a leg has declared, or with
+    /// `None` a normal one again.
+    fn set_emergency(
+        &self,
+        session: SessionId,
+        by: Option<LegId>,
+    ) -> BoxFuture<'_, Result<(), MediaPlaneError>>;
+
     /// Replaces the floor key of a leg after the client uploaded a new CSK.
     fn rekey_leg(&self, leg: LegId, key: ClientCsk) -> BoxFuture<'_, Result<(), MediaPlaneError>>;
 

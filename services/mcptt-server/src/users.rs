@@ -29,6 +29,11 @@ pub struct UserPolicy {
     pub private_call_list: Vec<String>,
     /// `allow-private-call-participation`: may be called. Default true.
     pub allow_private_call_participation: bool,
+    /// `allow-emergency-group-call`: may declare an emergency in groups that allow it. Default true.
+    pub allow_emergency_group_call: bool,
+    /// `allow-cancel-group-emergency`: may end an emergency that somebody else declared. Default
+    /// false.
+    pub allow_cancel_group_emergency: bool,
     /// Most private calls this user makes or takes at a time. Default 10.
     pub max_private_calls: usize,
     /// `FunctionalAliasList`: functional aliases the user may activate. Default none.
@@ -45,6 +50,8 @@ impl Default for UserPolicy {
             allow_private_call_to_any_user: true,
             private_call_list: Vec::new(),
             allow_private_call_participation: true,
+            allow_emergency_group_call: true,
+            allow_cancel_group_emergency: false,
             max_private_calls: 10,
             functional_aliases: Vec::new(),
         }

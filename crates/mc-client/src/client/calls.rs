@@ -20,7 +20,7 @@ use crate::call_id::CallId;
 use crate::client::established::Established;
 use crate::event::{ClientEvent, Step};
 use crate::handle::Rejection;
-use crate::requests::{CallKind, IncomingCall, Refused, answer_media, incoming_call};
+use crate::requests::{CallKind, IncomingCall, Refused, answer_media, emergency_of, incoming_call};
 
 /// Host name in Warning header fields.
 pub(crate) const AGENT: &str = "mc-client";
@@ -35,6 +35,8 @@ pub(super) struct Leg {
     pub(super) timer: Option<SessionTimer>,
     /// Our description, repeated on a refresh.
     pub(super) description: Vec<u8>,
+    /// Whether the call is one of an emergency.
+    pub(super) emergency: bool,
 }
 
 impl Established {
@@ -150,9 +152,12 @@ impl Established {
             return request.respond_status(StatusCode::BUSY_HERE);
         }
         let keys = SpeechKeys::Group(group.clone());
-        let caller = incoming.caller;
-        self.answer(request, call, keys, &incoming.media, caller)
+        let (caller, emergency) = (incoming.caller, incoming.emergency);
+        self.answer(request, call.clone(), keys, &incoming.media, caller)
             .await;
+        if emergency {
+            self.put_emergency(&call, true);
+        }
     }
 
     /// Answers a call: from here on it is up, or refused.
@@ -190,6 +195,7 @@ impl Established {
                     dialog,
                     timer,
                     description,
+                    emergency: false,
                 };
                 self.started(leg, caller);
             }
@@ -250,6 +256,10 @@ impl Established {
         }
         let offer = answer_media(&request.request.headers, &request.request.body);
         let call = leg.call.clone();
+        let emergency = match emergency_of(&request.request, self.demand(), &self.bodies) {
+            Ok(emergency) => emergency,
+            Err(refused) => return refuse_invite(request, refused),
+        };
         let Some(timer) = self.accept_session(request, &description) else {
             return;
         };
@@ -258,6 +268,9 @@ impl Established {
         }
         if let Some(leg) = self.legs.get_mut(id) {
             leg.timer = timer;
+        }
+        if let Some(active) = emergency {
+            self.put_emergency(&call, active);
         }
     }
 

@@ -203,7 +203,9 @@ impl Established {
 
     async fn on_command(&mut self, command: Command) {
         match command {
-            Command::GroupCall { group, floor } => self.group_call(&group, floor).await,
+            Command::GroupCall { group, floor } => self.group_call(&group, floor, false).await,
+            Command::Emergency { group, alias } => self.emergency_call(&group, alias).await,
+            Command::EndEmergency { group } => self.end_emergency(&group),
             Command::PrivateCall { call, wanted } => self.private_call(call, wanted).await,
             Command::Accept { call } => self.accept(call).await,
             Command::Reject { call, how } => {

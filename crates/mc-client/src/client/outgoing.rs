@@ -13,9 +13,10 @@ use mc_sip::{Dialog, Method, Request, Response, SessionTimer, StatusCode};
 use mc_trace::{KeyKind, KeyLogEntry};
 use tokio::sync::mpsc;
 
-use crate::call::SpeechKeys;
+use crate::call::{CallCommand, SpeechKeys};
 use crate::call_id::CallId;
 use crate::client::calls::Leg;
+use crate::client::emergency::Asked;
 use crate::client::established::{Established, described};
 use crate::event::{ClientEvent, Step, StepFailure};
 use crate::handle::{CallFloor, Callee, PrivateCall};
@@ -31,6 +32,7 @@ pub(super) struct Outgoing {
     cancel: CancellationToken,
     offer: McpttMedia,
     private: Option<PrivateSetUp>,
+    emergency: bool,
 }
 
 /// What a private call needs while it is set up.
@@ -47,6 +49,8 @@ pub(super) enum Progress {
     Ringing(CallId),
     /// A final answer came, or none will.
     Answered(CallId, Result<Box<Accepted>, Box<Refusal>>),
+    /// An emergency, or its end, was answered.
+    Emergency(Asked, Result<(), Box<Refusal>>),
 }
 
 #[derive(Debug)]
@@ -59,13 +63,19 @@ pub(super) struct Accepted {
 /// Why a call of ours is not set up.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    status: u16,
-    detail: String,
+    pub(super) status: u16,
+    pub(super) detail: String,
     response: Option<Response>,
 }
 
 impl Refusal {
-    fn local(detail: impl Into<String>) -> Self {
+    /// Number of the MCPTT warning, if there is one.
+    pub(super) fn warning(&self) -> Option<u16> {
+        let warnings = self.response.as_ref()?.headers.warnings();
+        warnings.iter().find_map(mc_sip::Warning::code)
+    }
+
+    pub(super) fn local(detail: impl Into<String>) -> Self {
         Self {
             status: 0,
             detail: detail.into(),
@@ -77,7 +87,7 @@ impl Refusal {
 impl Established {
     /// Makes a group call.
     //= TS 24.379 10.1.1.2.1.1
-    pub(super) async fn group_call(&mut self, group: &GroupId, wanted: CallFloor) {
+    pub(super) async fn group_call(&mut self, group: &GroupId, wanted: CallFloor, emergency: bool) {
         let call = CallId::from(group);
         if self.is_busy(&call) {
             return self.refused(&call, &Refusal::local("a call is up in this group"));
@@ -94,8 +104,12 @@ impl Established {
             CallFloor::RequestAs(alias) => Some(alias.as_str()),
             CallFloor::Listen | CallFloor::Request => None,
         };
-        let request = self.make(|r| r.invite(group, &offer, alias));
-        self.send_invite(call, request, offer, None);
+        let priority = emergency.then_some(&self.config.emergency_resource_priority);
+        let request = self.make(|r| r.invite(group, &offer, alias, priority));
+        if emergency {
+            self.tell_media(&call, CallCommand::Emergency(true));
+        }
+        self.send_invite(call, request, offer, (None, emergency));
     }
 
     /// Makes a private call: to a user at once, to a functional alias once it is known who has it
@@ -124,7 +138,7 @@ impl Established {
                 };
                 let request =
                     self.make(|r| r.private_invite(&alias, uses, wanted.commencement, &offer));
-                self.send_invite(call, request, offer, Some(set_up));
+                self.send_invite(call, request, offer, (Some(set_up), false));
             }
         }
     }
@@ -177,7 +191,7 @@ impl Established {
         };
         let entry = user.as_str();
         let request = self.make(|r| r.private_invite(entry, uses, wanted.commencement, &offer));
-        self.send_invite(call, request, offer, Some(set_up));
+        self.send_invite(call, request, offer, (Some(set_up), false));
     }
 
     /// The I_MESSAGE with the PCK for a user.
@@ -221,13 +235,14 @@ impl Established {
         call: CallId,
         request: Request,
         offer: McpttMedia,
-        private: Option<PrivateSetUp>,
+        (private, emergency): (Option<PrivateSetUp>, bool),
     ) {
         let cancel = CancellationToken::new();
         let outgoing = Outgoing {
             cancel: cancel.clone(),
             offer,
             private,
+            emergency,
         };
         self.outgoing.insert(call.clone(), outgoing);
         let endpoint = self.link.endpoint.clone();
@@ -258,33 +273,38 @@ impl Established {
     pub(super) async fn on_progress(&mut self, progress: Progress) {
         match progress {
             Progress::Ringing(call) => self.emit(ClientEvent::CallRinging { call }),
+            Progress::Emergency(asked, result) => self.on_emergency_answer(asked, result),
             Progress::Answered(call, result) => {
                 let Some(outgoing) = self.outgoing.remove(&call) else {
                     return;
                 };
                 match result {
-                    Ok(accepted) => self.on_accepted(call, &outgoing, *accepted),
+                    Ok(accepted) => self.on_accepted(&call, &outgoing, *accepted),
                     Err(refusal) => self.on_refused(call, outgoing, *refusal).await,
                 }
             }
         }
     }
 
-    fn on_accepted(&mut self, call: CallId, outgoing: &Outgoing, accepted: Accepted) {
+    fn on_accepted(&mut self, call: &CallId, outgoing: &Outgoing, accepted: Accepted) {
         let parameters = &accepted.media.floor_parameters;
         let set_up = match (parameters.granted, parameters.implicit_request) {
             (true, _) => SetUp::Granted,
             (false, true) => SetUp::ImplicitRequest,
             (false, false) => SetUp::Listening,
         };
-        self.connect(&call, &accepted.media, set_up);
+        self.connect(call, &accepted.media, set_up);
         let leg = Leg {
-            call,
+            call: call.clone(),
+            emergency: false,
             dialog: accepted.dialog,
             timer: accepted.timer,
             description: outgoing.offer.to_sdp(1, 1).to_string().into_bytes(),
         };
         self.started(leg, None);
+        if outgoing.emergency {
+            self.put_emergency(call, true);
+        }
     }
 
     /// A refusal; a 300 says who has the called functional alias active, who is called then.
@@ -298,6 +318,7 @@ impl Established {
             cancel,
             offer,
             private,
+            emergency: _,
         } = outgoing;
         match (redirected, private) {
             // An offer that has a PCK already was made for a user, so there is no second time.
@@ -311,7 +332,7 @@ impl Established {
         }
     }
 
-    fn refused(&self, call: &CallId, refusal: &Refusal) {
+    pub(super) fn refused(&self, call: &CallId, refusal: &Refusal) {
         let (step, clause) = if call.is_private() {
             (Step::P, PRIVATE_CLAUSE)
         } else {
@@ -328,11 +349,10 @@ impl Established {
             detail: refusal.detail.clone(),
         };
         self.emit(ClientEvent::StepFailed(step, failure));
-        let warnings = refusal.response.as_ref().map(|r| r.headers.warnings());
         self.emit(ClientEvent::CallRefused {
             call: call.clone(),
             status: refusal.status,
-            warning: warnings.and_then(|w| w.iter().find_map(mc_sip::Warning::code)),
+            warning: refusal.warning(),
             detail: refusal.detail.clone(),
         });
     }
@@ -411,7 +431,7 @@ impl Waiting<'_> {
     }
 }
 
-fn refusal(status: u16, detail: String, response: Option<Response>) -> Box<Refusal> {
+pub(super) fn refusal(status: u16, detail: String, response: Option<Response>) -> Box<Refusal> {
     Box::new(Refusal {
         status,
         detail,

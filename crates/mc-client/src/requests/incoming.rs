@@ -4,7 +4,7 @@ use mc_ids::{GroupId, McServiceId};
 use mc_sip::mcptt::{Commencement, media};
 use mc_sip::sdp::{McpttMedia, Sdp};
 use mc_sip::{Headers, Multipart, Request, Response};
-use mc_xml::mcptt_info::{Content, SessionType};
+use mc_xml::mcptt_info::{Content, McpttInfo, SessionType};
 
 use crate::bodies::{BodyProtection, BodyRefused, Demand};
 
@@ -15,6 +15,7 @@ pub(crate) struct IncomingCall {
     pub(crate) caller: Option<McServiceId>,
     /// Functional alias the caller calls under.
     pub(crate) functional_alias: Option<String>,
+    pub(crate) emergency: bool,
     pub(crate) media: McpttMedia,
 }
 
@@ -79,8 +80,28 @@ pub(crate) fn incoming_call(
         kind,
         caller: caller.and_then(|caller| McServiceId::new(caller).ok()),
         functional_alias: info.functional_alias(),
+        emergency: emergency_ind(&info) == Some(true),
         media: read_sdp(&sdp.content).ok_or(Refused::NotAcceptable)?,
     })
+}
+
+fn emergency_ind(info: &McpttInfo) -> Option<bool> {
+    info.emergency_ind.as_ref().and_then(Content::boolean)
+}
+
+/// What a re-INVITE says of an emergency: it is declared, it is over, or nothing.
+//= TS 24.379 10.1.1.2.5
+pub(crate) fn emergency_of(
+    request: &Request,
+    demand: Demand,
+    keys: &BodyProtection,
+) -> Result<Option<bool>, Refused> {
+    let parts = Multipart::of(&request.headers, &request.body).map_err(|_| Refused::Malformed)?;
+    if parts.get(media::MCPTT_INFO).is_none() {
+        return Ok(None);
+    }
+    let info = demand.open(&parts, Some(keys)).map_err(Refused::Body)?;
+    Ok(emergency_ind(&info))
 }
 
 /// The user that a 300 names as the one who has the called functional alias active.

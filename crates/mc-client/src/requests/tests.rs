@@ -123,7 +123,7 @@ fn invite_goes_to_the_participating_function_and_hides_the_group() {
     let (keys, group) = (keys(), GroupId::new("sip:fire@mc.example").unwrap());
     let alias = "sip:unit-1001@mc.example";
     let request = with_requests(Seal::full(&keys), |r| {
-        r.invite(&group, &leg(40000), Some(alias))
+        r.invite(&group, &leg(40000), Some(alias), None)
     });
     assert_eq!(request.uri.to_string(), "sip:mcptt@mc.example");
     let text = String::from_utf8(request.to_bytes()).unwrap();
@@ -396,7 +396,7 @@ fn hides(request: &Request, secrets: &[&str]) {
 #[test]
 fn a_function_calls_a_group_for_its_user() {
     let (spk, group) = (spk(), GroupId::new("sip:fire@mc.example").unwrap());
-    let request = as_function(&spk, |r| r.invite(&group, &leg(40_000), None));
+    let request = as_function(&spk, |r| r.invite(&group, &leg(40_000), None, None));
     assert_eq!(request.uri.to_string(), "sip:mcptt-ctrl@mc.example");
     let headers = &request.headers;
     let from = headers.from().unwrap().uri.to_string();
@@ -455,4 +455,33 @@ fn a_function_hides_whom_its_user_calls() {
         Some(entry)
     );
     hides(&request, &["sip:alice", "sip:bob"]);
+}
+
+#[test]
+fn an_emergency_is_indicated_with_its_priority_and_without_alert() {
+    let (keys, group) = (keys(), GroupId::new("sip:fire@mc.example").unwrap());
+    let priority = Some("mcpttp.15".to_owned());
+    let call = with_requests(Seal::full(&keys), |r| {
+        r.invite(&group, &leg(40_000), None, Some(&priority))
+    });
+    let raised = with_requests(Seal::full(&keys), |r| {
+        let re_invite = r.bare_invite();
+        let sdp = leg(40_000).to_sdp(1, 1).to_string().into_bytes();
+        r.emergency(re_invite, &group, sdp, Some(&priority))
+    });
+    let ended = with_requests(Seal::full(&keys), |r| {
+        let re_invite = r.bare_invite();
+        let sdp = leg(40_000).to_sdp(1, 1).to_string().into_bytes();
+        r.emergency(re_invite, &group, sdp, None)
+    });
+    let demand = BodyConfig::default().demand();
+    for (request, active) in [(call, true), (raised, true), (ended, false)] {
+        let indicated = emergency_of(&request, demand, &keys);
+        assert_eq!(indicated, Ok(Some(active)));
+        let priority = request.headers.get(name::RESOURCE_PRIORITY);
+        assert_eq!(priority, active.then_some("mcpttp.15"));
+        let info = demand.open(&parts(&request), Some(&keys)).unwrap();
+        assert_eq!(info.alert_ind, Some(Content::boolean_value(false)));
+        assert_eq!(info.request_uri.unwrap().uri(), Some("sip:fire@mc.example"));
+    }
 }

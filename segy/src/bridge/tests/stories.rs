@@ -389,7 +389,7 @@ fn an_emergency_is_asked_for_and_shown() {
     let asked = [
         "release",
         "(silence)",
-        "request floor as sip:unit-1001@mc.example",
+        "declare emergency as sip:unit-1001@mc.example",
     ];
     assert_eq!(rig.give(emergency), asked);
     assert!(rig.bridge.status().emergency);
@@ -398,6 +398,25 @@ fn an_emergency_is_asked_for_and_shown() {
         ["(1001 heard)"],
         "the server pre-empted alice"
     );
+}
+
+/// An emergency of an MC user has the radio system's priority, from its beginning to its end.
+#[test]
+fn an_emergency_of_the_mc_side_is_pressed_as_one() {
+    let mut rig = Rig::in_call();
+    let emergency = |active| Input::Mc(McEvent::Emergency(active));
+    rig.give(taken(ALICE));
+    let pressed = "press as 9001 sip:alice@mc.example";
+    assert_eq!(
+        rig.give(emergency(true)),
+        [format!("{pressed} in an emergency")]
+    );
+    assert_eq!(rig.give(emergency(true)), NONE);
+    assert_eq!(rig.give(emergency(false)), [pressed]);
+    let mut rig = Rig::in_call();
+    assert_eq!(rig.give(emergency(true)), NONE);
+    let relayed = rig.give(taken(ALICE));
+    assert_eq!(relayed[0], format!("{pressed} in an emergency"));
 }
 
 /// Dual floor: both talk; a half-duplex radio hears the other only afterwards.

@@ -157,6 +157,7 @@ impl Session {
                 self.info(&PttInfo {
                     unit: Some(shown.unit),
                     talker: shown.name,
+                    emergency: shown.emergency,
                     ..PttInfo::bare(Ptt::On)
                 });
             }

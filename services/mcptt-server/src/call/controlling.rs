@@ -18,6 +18,8 @@ pub struct Rules {
     pub abandoned: Option<McWarning>,
     /// TNG3: longest duration of the call.
     pub maximum_duration: Option<Duration>,
+    /// Whether the call begins as an emergency call.
+    pub emergency: bool,
 }
 
 /// What happens to the session.
@@ -37,6 +39,8 @@ pub enum Event {
     Left(LegId),
     /// The originator cancelled before it was answered.
     Cancelled,
+    /// An emergency is declared, or over: as long as it lasts, TNG3 does not run.
+    Emergency(bool),
     /// T4 ran out.
     FloorIdle,
 }
@@ -81,6 +85,7 @@ pub struct Controlling {
     ringing: bool,
     /// TNG1 while setting up, TNG3 while ongoing.
     deadline: Option<Instant>,
+    emergency: bool,
 }
 
 impl Controlling {
@@ -110,6 +115,7 @@ impl Controlling {
             best_refusal: None,
             ringing: false,
             deadline: None,
+            emergency: rules.emergency,
         };
         if invited.iter().any(|(_, required)| *required) {
             session.deadline = rules.acknowledgement.map(|(tng1, _)| now + tng1);
@@ -156,6 +162,7 @@ impl Controlling {
                 | Event::LateEntry(_)
                 | Event::Left(_)
                 | Event::Cancelled
+                | Event::Emergency(_)
                 | Event::FloorIdle => Vec::new(),
             };
         }
@@ -187,6 +194,13 @@ impl Controlling {
                 StatusCode::REQUEST_TERMINATED,
                 None,
             ))),
+            Event::Emergency(emergency) => {
+                self.emergency = emergency;
+                if self.state == State::Ongoing {
+                    self.deadline = self.call_end(now);
+                }
+                Vec::new()
+            }
             //= TS 24.379 6.3.8.1
             Event::FloorIdle => self.end(None),
         }
@@ -261,9 +275,15 @@ impl Controlling {
     fn answer(&mut self, warning: Option<McWarning>, now: Instant) -> Vec<Action> {
         self.state = State::Ongoing;
         self.legs.insert(self.originator, Leg::Connected);
-        //= TS 24.379 B.2.1
-        self.deadline = self.rules.maximum_duration.map(|tng3| now + tng3);
+        self.deadline = self.call_end(now);
         vec![Action::AnswerOriginator(warning)]
+    }
+
+    /// When TNG3 runs out; in an emergency it does not run.
+    //= TS 24.379 B.2.1
+    fn call_end(&self, now: Instant) -> Option<Instant> {
+        let longest = self.rules.maximum_duration.filter(|_| !self.emergency);
+        longest.map(|tng3| now + tng3)
     }
 
     fn end(&mut self, first: Option<Action>) -> Vec<Action> {

@@ -12,6 +12,7 @@ use mc_xml::group::GroupDocument;
 use mc_xml::mcptt_info::{McpttInfo, SessionType};
 
 use super::admission::{self, Asked};
+use super::emergency;
 use super::private::{self, Outcome};
 use super::session::{self, SessionHandle, SessionInput};
 use super::subject::Subject;
@@ -151,6 +152,14 @@ fn enter(server: &Arc<Server>, caller: Caller) {
         }
         Subject::Private(_) => Ok(()),
     };
+    let emergency = emergency::admit(server, &caller.binding, &caller.subject, &caller.info);
+    if verdict.is_ok()
+        && let Err(refusal) = emergency
+    {
+        drop(calls);
+        emergency::refuse(server, &caller.request, &caller.binding, &refusal);
+        return;
+    }
     if let Err(refusal) = verdict.and_then(|()| floor_key(server, &caller)) {
         drop(calls);
         server.refuse(&caller.request, &refusal);

@@ -1,6 +1,7 @@
 //! One call: the task that drives the controlling function's state machine, the SIP legs and the
 //! media plane.
 
+mod emergency;
 mod legs;
 
 use std::collections::{BTreeMap, HashSet};
@@ -16,8 +17,10 @@ use mc_xml::group::GroupDocument;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use self::emergency::Emergency;
 use self::legs::{Leg, Stage};
 use super::controlling::{Action, Controlling, Event};
+use super::emergency as call_emergency;
 use super::originating::{self, Caller};
 use super::subject::Subject;
 use super::terminating::Answer;
@@ -126,6 +129,7 @@ pub(crate) struct Session {
     caller: McServiceId,
     functional_alias: Option<String>,
     format: (u8, bool, String),
+    emergency: Option<Emergency>,
     inputs: mpsc::UnboundedReceiver<SessionInput>,
 }
 
@@ -182,6 +186,7 @@ pub(crate) fn make(
             caller.offer.octet_align,
             caller.offer.protocol.clone(),
         ),
+        emergency: None,
         inputs,
     };
     (handle, session)
@@ -217,8 +222,9 @@ impl Session {
 
     async fn start(&mut self, caller: Caller) -> Result<(), Refusal> {
         let unavailable = || Refusal::status(StatusCode::SERVER_INTERNAL_ERROR);
-        let calls = self.server.parts.config.calls;
+        let calls = self.server.parts.config.calls.clone();
         let facts = self.subject.facts(self.handle.id, &self.call_id, &calls);
+        let emergency = call_emergency::indicated(&caller.info) == Some(true);
         if let Err(error) = self.server.parts.media.open_session(facts).await {
             tracing::warn!(%error, "media plane refused the session");
             self.server.refuse(&caller.request, &unavailable());
@@ -230,6 +236,9 @@ impl Session {
             &names::MCPTT_CALL_STARTED,
             &format!("{} calls {}", self.caller.as_str(), self.subject.name()),
         );
+        if emergency {
+            self.raise_emergency(originator).await;
+        }
         let invited = match self.subject.clone() {
             Subject::Group { group, document } => self.invite_members(&group, &document).await,
             //= TS 24.379 11.1.1.4.2
@@ -238,7 +247,7 @@ impl Session {
                 leg.map(|leg| (leg, true)).into_iter().collect()
             }
         };
-        let rules = self.subject.rules(&calls);
+        let rules = self.subject.rules(&calls, emergency);
         let (controlling, actions) = Controlling::start(rules, originator, &invited, now());
         self.controlling = Some(controlling);
         self.perform(actions).await;
@@ -371,6 +380,7 @@ impl Session {
             .map(|(id, _)| *id)
             .collect();
         let leg = LegId(self.server.calls().next_number());
+        let emergency = call_emergency::indicated(&caller.info) == Some(true);
         if self.admit_caller(leg, caller).await.is_err() {
             return;
         }
@@ -391,6 +401,9 @@ impl Session {
             .await
         {
             self.apply(Event::Joined(leg)).await;
+            if emergency {
+                self.raise_emergency(leg).await;
+            }
         }
     }
 
@@ -473,6 +486,7 @@ impl Session {
             .unwrap_or_default();
         self.perform(actions).await;
         self.run_session_timers().await;
+        self.run_emergency_timer().await;
     }
 
     fn next_timeout(&self) -> Option<std::time::Instant> {
@@ -484,7 +498,10 @@ impl Session {
             .legs
             .values()
             .filter_map(|leg| leg.timer.as_ref().map(mc_sip::SessionTimer::poll_timeout));
-        timers.chain(controlling).min()
+        timers
+            .chain(controlling)
+            .chain(self.emergency_until())
+            .min()
     }
 
     fn publish_participants(&self) {

@@ -103,7 +103,7 @@ impl Subject {
 
     /// The rules of the controlling function's session.
     #[must_use]
-    pub fn rules(&self, calls: &CallConfig) -> Rules {
+    pub fn rules(&self, calls: &CallConfig, emergency: bool) -> Rules {
         match self {
             Self::Group { document, .. } => {
                 let settings = document.settings();
@@ -115,6 +115,7 @@ impl Subject {
                         .map(|timeout| (timeout, proceed)),
                     abandoned: Some(McWarning::AbandonedForRequiredMembers),
                     maximum_duration: settings.maximum_duration,
+                    emergency,
                 }
             }
             //= TS 24.379 11.1.1.4.2
@@ -123,6 +124,7 @@ impl Subject {
                 acknowledgement: Some((Duration::from_secs(calls.private_answer_s), false)),
                 abandoned: None,
                 maximum_duration: Some(Duration::from_secs(calls.private_duration_s)),
+                emergency,
             },
         }
     }

@@ -31,6 +31,8 @@ pub struct Invitation {
     pub contact: NameAddr,
     /// Session-Expires in seconds.
     pub session_expires_s: u32,
+    /// Resource-Priority.
+    pub resource_priority: Option<String>,
 }
 
 /// Builds the INVITE to a client.
@@ -65,6 +67,9 @@ pub fn invite(server: &Server, binding: &Binding, invitation: Invitation) -> Req
     let (field, value) = invitation.commencement.header();
     headers.push(field, value);
     headers.push(name::SUPPORTED, "timer, tdialog, norefersub");
+    if let Some(priority) = invitation.resource_priority {
+        headers.push(name::RESOURCE_PRIORITY, priority);
+    }
     let policy = SessionTimerPolicy {
         interval_s: invitation.session_expires_s,
         ..SessionTimerPolicy::default()

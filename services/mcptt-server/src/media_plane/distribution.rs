@@ -187,6 +187,21 @@ impl MediaPlane for MediaDistribution {
         .boxed()
     }
 
+    fn set_emergency(
+        &self,
+        session: SessionId,
+        by: Option<LegId>,
+    ) -> BoxFuture<'_, Result<(), MediaPlaneError>> {
+        async move {
+            let by = by.map(|leg| self.leg(leg)).transpose()?;
+            let found = self.calls().sessions.get(&session).cloned();
+            let session = found.ok_or(MediaPlaneError::Unknown)?;
+            session.set_emergency(by.map(|(_, participant)| participant));
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn rekey_leg(&self, leg: LegId, key: ClientCsk) -> BoxFuture<'_, Result<(), MediaPlaneError>> {
         async move { self.replace_key(leg, &key) }.boxed()
     }

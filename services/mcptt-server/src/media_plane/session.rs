@@ -12,7 +12,9 @@ use std::time::Instant;
 
 use floor_control::FloorPacket;
 use floor_control::message::FloorRequest;
-use floor_control::server::{FloorControlServer, Input, Output, ParticipantId, Verdict};
+use floor_control::server::{
+    CallType, Condition, FloorControlServer, Input, Output, ParticipantId, Verdict,
+};
 use mc_ids::McServiceId;
 use mc_runtime::Tracer;
 use tokio::net::UdpSocket;
@@ -49,6 +51,8 @@ struct State {
     floor: FloorControlServer,
     legs: BTreeMap<ParticipantId, Leg>,
     next_participant: u32,
+    /// Who has declared an emergency.
+    emergency: Option<ParticipantId>,
     /// Where media goes; replaced as a whole when legs change.
     listeners: Arc<[Listener]>,
     /// When the timer task will wake.
@@ -81,6 +85,7 @@ impl Session {
             floor,
             legs: BTreeMap::new(),
             next_participant: 0,
+            emergency: None,
             listeners: Arc::new([]),
             armed: None,
             plain: Vec::with_capacity(MAX_FLOOR_PACKET),
@@ -143,8 +148,11 @@ impl Session {
             .get_mut(&participant)
             .ok_or(MediaPlaneError::Unknown)?;
         let joins = leg.remote.replace(remote).is_none();
-        let profile = Box::new(leg.profile());
+        let mut profile = Box::new(leg.profile());
         let functional_alias = leg.facts.calling_alias.clone();
+        if state.emergency == Some(participant) {
+            profile.condition = Condition::Emergency;
+        }
         state.renew_listeners();
         if !joins {
             return Ok(ImplicitRequest::None);
@@ -172,6 +180,29 @@ impl Session {
         };
         self.settle(&mut state);
         Ok(outcome)
+    }
+
+    /// Puts an emergency in force that a participant has declared, or ends it.
+    //= TS 24.380 4.1.1.4
+    pub(super) fn set_emergency(&self, by: Option<ParticipantId>) {
+        let now = now();
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.emergency, by);
+        let call_type = match by {
+            Some(_) => CallType::Emergency,
+            None => CallType::Normal,
+        };
+        state.floor.handle(Input::SetCallType(call_type), now);
+        for (participant, condition) in [(before, Condition::Normal), (by, Condition::Emergency)] {
+            if let Some(participant) = participant {
+                let input = Input::SetCondition {
+                    participant,
+                    condition,
+                };
+                state.floor.handle(input, now);
+            }
+        }
+        self.settle(&mut state);
     }
 
     /// Gives a leg's floor control a new key.

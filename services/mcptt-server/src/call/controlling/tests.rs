@@ -6,6 +6,7 @@ const C: LegId = LegId(3);
 
 fn rules() -> Rules {
     Rules {
+        emergency: false,
         minimum_to_start: 1,
         acknowledgement: None,
         abandoned: None,
@@ -16,6 +17,7 @@ fn rules() -> Rules {
 /// A private call: the one invited party must answer in time.
 fn private() -> Rules {
     Rules {
+        emergency: false,
         acknowledgement: Some((Duration::from_secs(60), false)),
         ..rules()
     }
@@ -163,4 +165,24 @@ fn the_best_of_several_refusals_is_passed_on() {
         ),
         (StatusCode::DECLINE, None)
     );
+}
+
+#[test]
+fn an_emergency_outlasts_the_longest_duration() {
+    let start = Instant::now();
+    let rules = Rules {
+        maximum_duration: Some(Duration::from_secs(60)),
+        emergency: true,
+        ..rules()
+    };
+    let (mut session, _) = Controlling::start(rules, LegId(1), &[(LegId(2), false)], start);
+    session.handle(Event::Answered(LegId(2)), start);
+    assert!(session.is_ongoing());
+    assert_eq!(session.poll_timeout(), None);
+    // The time of the call begins when the emergency is over.
+    let over = start + Duration::from_secs(600);
+    assert!(session.handle(Event::Emergency(false), over).is_empty());
+    assert_eq!(session.poll_timeout(), Some(over + Duration::from_secs(60)));
+    assert!(session.handle(Event::Emergency(true), over).is_empty());
+    assert_eq!(session.poll_timeout(), None);
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Session, now};
 use crate::affiliation::ClientKey;
 use crate::call::controlling::Event;
+use crate::call::emergency;
 use crate::call::originating::{Caller, allow, is_implicit_request};
 use crate::call::subject::Subject;
 use crate::call::terminating::{self, Answer, Invitation};
@@ -40,15 +41,15 @@ pub(super) struct Leg {
     /// The INVITE of a caller, until it is answered; kept afterwards for its transaction.
     pub(super) request: Option<IncomingRequest>,
     pub(super) timer: Option<SessionTimer>,
-    dialog: Option<Dialog>,
-    flow: Peer,
+    pub(super) dialog: Option<Dialog>,
+    pub(super) flow: Peer,
     cancel: Option<CancellationToken>,
     /// Our description on this leg.
-    local: McpttMedia,
-    version: u64,
+    pub(super) local: McpttMedia,
+    pub(super) version: u64,
     /// The caller's offer.
     remote: Option<McpttMedia>,
-    priority: u8,
+    pub(super) priority: u8,
 }
 
 impl Session {
@@ -202,7 +203,7 @@ impl Session {
         true
     }
 
-    fn timer_policy(&self) -> SessionTimerPolicy {
+    pub(super) fn timer_policy(&self) -> SessionTimerPolicy {
         let interval_s = self.server.parts.config.calls.session_expires_s;
         SessionTimerPolicy {
             interval_s,
@@ -211,9 +212,8 @@ impl Session {
         }
     }
 
-    /// Invites one client; `None` when it is neither registered nor a partner's, or the media plane
-    /// refuses.
-    pub(super) async fn invite(&mut self, client: &ClientKey) -> Option<LegId> {
+    /// How a client is reached; `None` when it is neither registered nor a partner's.
+    pub(super) fn binding(&self, client: &ClientKey) -> Option<Binding> {
         let now_unix_s = self.server.now();
         let registered = self
             .server
@@ -221,7 +221,13 @@ impl Session {
             .of_user(&client.0, now_unix_s)
             .find(|b| b.client_id == client.1)
             .cloned();
-        let binding = registered.or_else(|| interconnection::client(&self.server, client))?;
+        registered.or_else(|| interconnection::client(&self.server, client))
+    }
+
+    /// Invites one client; `None` when it is neither registered nor a partner's, or the media plane
+    /// refuses.
+    pub(super) async fn invite(&mut self, client: &ClientKey) -> Option<LegId> {
+        let binding = self.binding(client)?;
         interconnection::permits(&binding, &self.subject).ok()?;
         //= TS 24.379 10.1.1.3.2
         if self.server.parts.config.policy.require_settings && binding.answer_mode.is_none() {
@@ -233,7 +239,7 @@ impl Session {
     /// Invites the client of a binding; `None` when it has no CSK that is needed, or the media
     /// plane refuses.
     pub(super) async fn invite_client(&mut self, binding: &Binding) -> Option<LegId> {
-        let calls = self.server.parts.config.calls;
+        let calls = self.server.parts.config.calls.clone();
         if self.subject.protects_floor_control(&calls) && binding.floor_key.is_none() {
             let user = binding.mcptt_id.as_str();
             tracing::info!(user, "client has no CSK and is not invited");
@@ -288,6 +294,10 @@ impl Session {
         if let Some(alias) = &self.functional_alias {
             info.set_ext_content("functional-alias-URI", &Content::uri_value(alias));
         }
+        //= TS 24.379 6.3.3.1.17
+        if self.emergency.is_some() {
+            emergency::indicate(&mut info, true);
+        }
         let key_mgmt = match &self.subject {
             Subject::Group { .. } => None,
             Subject::Private(private) => private.key_mgmt.clone(),
@@ -301,6 +311,7 @@ impl Session {
             },
             contact: self.contact.clone(),
             session_expires_s: self.server.parts.config.calls.session_expires_s,
+            resource_priority: self.resource_priority(),
         }
     }
 
@@ -398,8 +409,12 @@ impl Session {
         }
     }
 
-    /// A re-INVITE or UPDATE: session refresh, and a new address when it carries an offer.
+    /// A re-INVITE or UPDATE: session refresh, an emergency, and a new address when it carries an
+    /// offer.
     async fn refresh(&mut self, id: LegId, request: &IncomingRequest) {
+        if self.on_emergency_indicator(id, request).await.is_err() {
+            return;
+        }
         let (field, value) = allow();
         let mut response = request
             .response(StatusCode::OK)
