@@ -118,15 +118,8 @@ impl Setup {
 
     /// The services of all domains and sites, in the order they start.
     pub fn services(&self) -> impl Iterator<Item = &'static Service> {
-        self.domain_services().chain(self.site_services())
-    }
-
-    fn domain_services(&self) -> impl Iterator<Item = &'static Service> {
-        self.domains.iter().flat_map(|domain| domain.services())
-    }
-
-    fn site_services(&self) -> impl Iterator<Item = &'static Service> {
-        self.sites().flat_map(|site| &site.services)
+        let of_domains = self.domains.iter().flat_map(|domain| domain.services());
+        of_domains.chain(self.sites().flat_map(|site| &site.services))
     }
 
     /// Whether a site works only once the domains trust each other.
@@ -169,19 +162,20 @@ impl Lab {
             client,
             children: Vec::new(),
         };
-        let of_domains: Vec<_> = lab.setup.domain_services().collect();
-        let of_sites: Vec<_> = lab.setup.site_services().collect();
-        lab.launch(&of_domains, binaries, &mut progress)?;
+        // Who has keys of both domains from its first moment on needs to be told nothing later.
+        let (first, rest): (Vec<_>, Vec<_>) =
+            lab.setup.services().partition(|s| s.starts_before_trust());
+        lab.launch(&first, binaries, &mut progress)?;
         if lab.setup.needs_trust() {
-            for service in &of_domains {
+            for service in &first {
                 lab.until_ready(service).await?;
             }
             progress("mc.example and segy.example exchange KMS certificates and token keys");
             let trust = lab.exchange_trust().await;
             trust.map_err(|error| StartError::Trust(format!("{error:#}")))?;
         }
-        lab.launch(&of_sites, binaries, &mut progress)?;
-        for service in of_domains.into_iter().chain(of_sites) {
+        lab.launch(&rest, binaries, &mut progress)?;
+        for service in first.into_iter().chain(rest) {
             progress(service.name);
             lab.until_ready(service).await?;
         }

@@ -97,6 +97,13 @@ pub struct Service {
 }
 
 impl Service {
+    /// Whether it runs before domains trust each other: what is exchanged is of these, and the
+    /// console watches.
+    #[must_use]
+    pub(crate) fn starts_before_trust(&self) -> bool {
+        matches!(self.binary, "web-ui" | "idms" | "kms")
+    }
+
     /// Where it says how it is.
     #[must_use]
     pub fn health_url(&self, addresses: &Addresses) -> String {

@@ -33,9 +33,9 @@ pub struct CallResult {
     pub approach: String,
     /// One of the names in [`CALLS`].
     pub call: String,
-    /// `pass`, `fail` or `later`.
+    /// `pass` or `fail`.
     pub verdict: String,
-    /// Verdict of each step T K G S P C.
+    /// Verdict of each step of the call: T K G S and P or C.
     pub steps: Value,
     /// Intelligibility of the received speech, 0 to 1.
     pub speech_score: f64,
@@ -57,6 +57,8 @@ pub struct Party {
     pub status: String,
     /// One sentence.
     pub detail: String,
+    /// The radio network a radio belongs to.
+    pub network: Option<String>,
 }
 
 /// Why a call was not started.

@@ -113,6 +113,8 @@ pub struct Map {
     health: HashMap<String, NodeHealth>,
     clients: BTreeMap<String, NodeHealth>,
     radios: BTreeMap<String, NodeHealth>,
+    /// The radio network of each radio that told it.
+    networks: HashMap<String, String>,
     calls: Vec<Call>,
     live: HashMap<(String, String), u64>,
 }
@@ -147,6 +149,11 @@ impl Map {
                 };
                 let reason = party.detail.clone();
                 seen.insert(party.name.clone(), NodeHealth { light, reason });
+            }
+        }
+        for radio in lab.radios.iter().take(MAX_PARTIES) {
+            if let Some(network) = &radio.network {
+                self.networks.insert(radio.name.clone(), network.clone());
             }
         }
         before != (self.clients.clone(), self.radios.clone())

@@ -125,6 +125,8 @@ pub struct PartyState {
     pub status: &'static str,
     /// One sentence.
     pub detail: String,
+    /// The radio network a radio belongs to.
+    pub network: Option<&'static str>,
 }
 
 impl Runner {
@@ -301,7 +303,8 @@ impl Runner {
     pub async fn state(&self) -> RunnerState {
         let mut radios = Vec::new();
         for site in &self.sites {
-            radios.extend(radio_states(site.radios.status().await));
+            let network = site.site.radios().name;
+            radios.extend(radio_states(network, site.radios.status().await));
         }
         let clients = [&self.alice, &self.bob].map(party_state);
         let done = self.done();
@@ -373,10 +376,11 @@ fn party_state(party: &Party) -> PartyState {
         name: party.user.clone(),
         status,
         detail,
+        network: None,
     }
 }
 
-fn radio_states(status: Result<Value, RadioError>) -> Vec<PartyState> {
+fn radio_states(network: &'static str, status: Result<Value, RadioError>) -> Vec<PartyState> {
     let Ok(status) = status else {
         return Vec::new();
     };
@@ -392,6 +396,7 @@ fn radio_states(status: Result<Value, RadioError>) -> Vec<PartyState> {
             name: format!("radio {name}"),
             status,
             detail,
+            network: Some(network),
         })
     };
     units.into_iter().flatten().filter_map(state).collect()

@@ -10,8 +10,10 @@ const BOX_HEIGHT: i32 = 62;
 const PARTY_WIDTH: i32 = 150;
 const PARTY_HEIGHT: i32 = 46;
 const PARTY_GAP: i32 = 12;
-/// Parties drawn on each side; the rest is a number.
-const MAX_DRAWN: usize = 6;
+/// Parties drawn on each side: what fits beside the rows of all sites.
+const MAX_DRAWN: usize = 12;
+/// From one site's row to the next one's.
+const ROW: i32 = 84;
 
 /// A service the map has a place for: name, role, x, y of its box's left upper corner.
 const PLACES: &[(&str, &str, i32, i32)] = &[
@@ -21,6 +23,17 @@ const PLACES: &[(&str, &str, i32, i32)] = &[
     ("mcptt-server", "calls and floor", 284, 204),
     ("segy", "MC security gateway", 554, 204),
     ("lmr-sim", "radio network", 806, 204),
+    ("segy-7.2", "MC security gateway", 554, 204 + ROW),
+    ("lmr-7.2", "radio network", 806, 204 + ROW),
+    ("segy-7.3", "MC security gateway", 554, 204 + 2 * ROW),
+    ("lmr-7.3", "radio network", 806, 204 + 2 * ROW),
+    ("segy-7.4", "MC security gateway", 554, 204 + 3 * ROW),
+    ("lmr-7.4", "radio network", 806, 204 + 3 * ROW),
+    ("segy-7.5", "MC security gateway", 554, 204 + 4 * ROW),
+    ("lmr-7.5", "radio network", 806, 204 + 4 * ROW),
+    ("segy-idms", "gateway's identity", 284, 204 + 2 * ROW),
+    ("segy-kms", "gateway's keys", 284, 204 + 3 * ROW),
+    ("segy-gms", "gateway's groups", 284, 204 + 4 * ROW),
 ];
 
 /// Connections drawn between services: the two ends and the reference point.
@@ -33,6 +46,14 @@ const LINKS: &[(&str, &str, &str)] = &[
     ("gms", "segy", "CSC-2"),
     ("mcptt-server", "segy", "MCPTT-1"),
     ("segy", "lmr-sim", "LMR"),
+    ("mcptt-server", "segy-7.2", "MCPTT-1"),
+    ("segy-7.2", "lmr-7.2", "LMR"),
+    ("mcptt-server", "segy-7.3", "SPK"),
+    ("segy-7.3", "lmr-7.3", "LMR"),
+    ("mcptt-server", "segy-7.4", "SPK"),
+    ("segy-7.4", "lmr-7.4", "LMR"),
+    ("mcptt-server", "segy-7.5", "SPK"),
+    ("segy-7.5", "lmr-7.5", "LMR"),
 ];
 
 /// The map, ready to be drawn.
@@ -107,10 +128,10 @@ pub(super) fn draw(map: &Map) -> Drawing {
         edges.extend(edge(map, &nodes, a, b, label));
     }
     for party in nodes.iter().skip(known) {
-        let hub = if party.kind == "client" {
-            "mcptt-server"
-        } else {
-            "lmr-sim"
+        let network = map.networks.get(&party.name);
+        let hub = match party.kind {
+            "client" => "mcptt-server",
+            _ => network.map_or("lmr-sim", String::as_str),
         };
         edges.extend(edge(map, &nodes, &party.name, hub, ""));
     }
@@ -127,14 +148,17 @@ pub(super) fn draw(map: &Map) -> Drawing {
 }
 
 fn services(map: &Map) -> Vec<NodeBox> {
-    let placed = PLACES
-        .iter()
-        .filter(|(name, ..)| map.services.is_empty() || map.services.iter().any(|s| s == name));
+    // Without a list, the parts that every lab has.
+    let shown = |name: &str| match map.services.is_empty() {
+        true => !name.contains("7.") && !name.starts_with("segy-"),
+        false => map.services.iter().any(|service| service == name),
+    };
+    let placed = PLACES.iter().filter(|(name, ..)| shown(name));
     let extra = map.services.iter().filter(|name| !is_service(name));
     let placed = placed.map(|(name, role, x, y)| ((*name).to_owned(), *role, *x, *y));
     let extra = (0..)
         .zip(extra)
-        .map(|(n, name)| (name.clone(), "service", 270 + n * 190, 310));
+        .map(|(n, name)| (name.clone(), "service", 270 + n * 190, 204 + 5 * ROW));
     placed
         .chain(extra)
         .map(|(name, role, x, y)| {
@@ -215,7 +239,9 @@ fn edge(map: &Map, nodes: &[NodeBox], a: &str, b: &str, label: &str) -> Option<E
 fn course(from: &NodeBox, to: &NodeBox) -> ([i32; 4], i32) {
     let (x1, y1) = from.centre();
     let (x2, y2) = to.centre();
-    let downwards = from.kind == "service" && to.kind == "service" && y2 - y1 > BOX_HEIGHT;
+    let on_top = from.place[1] < 100;
+    let downwards =
+        on_top && from.kind == "service" && to.kind == "service" && y2 - y1 > BOX_HEIGHT;
     if !downwards {
         return ([x1, y1, x2, y2], 50);
     }

@@ -1,6 +1,7 @@
 use mc_trace::{Direction, Endpoint, Event, Transport, names};
 
 use super::*;
+use crate::demo_control::Party;
 use crate::history::History;
 
 fn sip(history: &mut History, time_us: u64, start_line: &str) -> Row {
@@ -116,4 +117,48 @@ fn strangers_become_clients_or_radios_but_addresses_do_not() {
             ("unit 1002", "radio")
         ]
     );
+}
+
+#[test]
+fn five_sites_have_a_place_each_and_radios_hang_on_their_own_network() {
+    let sites = ["7.2", "7.3", "7.4", "7.5"];
+    let of_site = |site: &&str| [format!("segy-{site}"), format!("lmr-{site}")];
+    let fixed = [
+        "idms",
+        "kms",
+        "gms",
+        "mcptt-server",
+        "segy",
+        "lmr-sim",
+        "segy-idms",
+        "segy-kms",
+        "segy-gms",
+    ];
+    let services = fixed.map(str::to_owned).into_iter();
+    let mut map = Map::new(services.chain(sites.iter().flat_map(of_site)).collect());
+    let radio = |name: &str, network: &str| Party {
+        name: name.to_owned(),
+        network: Some(network.to_owned()),
+        ..Party::default()
+    };
+    map.lab(&LabState {
+        radios: vec![
+            radio("radio 1001", "lmr-sim"),
+            radio("radio 4001", "lmr-7.4"),
+        ],
+        ..LabState::default()
+    });
+    let drawing = map.draw(0);
+    for (n, a) in drawing.nodes.iter().enumerate() {
+        for b in &drawing.nodes[n + 1..] {
+            let apart = |axis: usize| {
+                a.place[axis] + a.place[axis + 2] <= b.place[axis]
+                    || b.place[axis] + b.place[axis + 2] <= a.place[axis]
+            };
+            assert!(apart(0) || apart(1), "{} lies on {}", a.name, b.name);
+        }
+    }
+    let joined = |title: &str| drawing.edges.iter().any(|edge| edge.title == title);
+    assert!(joined("radio 4001 to lmr-7.4") && joined("segy-7.4 to lmr-7.4"));
+    assert!(!joined("radio 4001 to lmr-sim"));
 }
