@@ -63,7 +63,11 @@ pub async fn ask(client: &reqwest::Client, service: &Service, addresses: &Addres
         Err(error) => return Health::unreachable(service.name, cause(&error)),
     };
     match answer.json::<Health>().await {
-        Ok(health) => health,
+        // A service names its program; several run the same.
+        Ok(health) => Health {
+            service: service.name.to_owned(),
+            ..health
+        },
         Err(error) => Health::unreachable(service.name, format!("{url}: {error}")),
     }
 }

@@ -1,6 +1,7 @@
 //! The 20 calls: each approach (TR 33.880 7.8), group and private, radio to MC and back, with real
-//! speech. Each leaves `target/scenarios/<approach>/<call>`: `row.json`, `logs` with trace and key
-//! log, `capture.pcapng` as it was on the wire, `clear.pcapng` with media and floor control opened.
+//! speech. Each leaves `target/scenarios/<approach>/<call>`: `row.json`, `heard` with the speech that
+//! arrived, `logs` with trace and key log, `capture.pcapng` as it was on the wire, `clear.pcapng` with
+//! media and floor control opened.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,6 +98,7 @@ impl Folder {
         fs::write(self.0.join("row.json"), row).unwrap();
         let logs = self.0.join("logs");
         fs::rename(self.lab().join("logs"), &logs).unwrap();
+        fs::rename(self.lab().join("runs"), self.0.join("heard")).unwrap();
         fs::remove_dir_all(self.lab()).unwrap();
         let run = Recording::read(&logs).unwrap();
         for (name, view) in [("capture", View::Wire), ("clear", View::Clear)] {

@@ -156,6 +156,8 @@ pub(crate) async fn logged(lab: &Lab, service: &str, id: &str) -> String {
 /// Every service is ready.
 pub(crate) async fn all_ready(lab: &Lab) {
     let health = lab.health().await;
+    let named = health.iter().map(|health| health.service.as_str());
+    assert!(named.eq(lab.setup().services().map(|service| service.name)));
     assert!(
         health.iter().all(lab::health::Health::is_ready),
         "{health:#?}"
