@@ -16,10 +16,11 @@
 mod ifma;
 mod portable;
 
+use crate::inversion::Modulus;
+use crate::opaque::opaque;
 use crate::params::{FIELD_OCTETS, P_MODULUS};
 use crypto_bigint::modular::ConstMontyForm;
 use crypto_bigint::{U1024, const_monty_params};
-use std::hint::black_box;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroize;
 
@@ -41,7 +42,7 @@ const R2: Limbs = *power_of_two(2080).retrieve().as_words();
 
 const_monty_params!(Prime, U1024, P_MODULUS, "The prime p.");
 
-/// The field as crypto-bigint has it: for constants and for inversion.
+/// The field as crypto-bigint has it: for constants.
 type Reference = ConstMontyForm<Prime, { U1024::LIMBS }>;
 
 /// An element of F_p.
@@ -149,10 +150,9 @@ impl Fp {
 
     /// `1 / self`; `None` for zero.
     pub(crate) fn invert(&self) -> Option<Self> {
-        let integer = U1024::from_words(self.retrieve());
-        let inverse = Reference::new(&integer).invert();
-        let inverse = inverse.into_option()?.retrieve();
-        Some(Self(*inverse.as_words()).mul(&Self(R2)))
+        static MODULUS: Modulus<LIMBS, 17> = Modulus::new(P);
+        let inverse = Self(MODULUS.invert(&self.retrieve())).mul(&Self(R2));
+        (!bool::from(self.is_zero())).then_some(inverse)
     }
 
     /// The inverses of many elements, with one inversion; `None` if one is zero.
@@ -193,7 +193,7 @@ impl ConstantTimeEq for Fp {
 impl ConditionallySelectable for Fp {
     fn conditional_select(a: &Self, b: &Self, choice: Choice) -> Self {
         // The compiler must not see that the mask is a condition: it would branch on it.
-        let mask = black_box(u64::from(choice.unwrap_u8()).wrapping_neg());
+        let mask = opaque(u64::from(choice.unwrap_u8()).wrapping_neg());
         let mut out = a.0;
         for (out, b) in out.iter_mut().zip(&b.0) {
             *out ^= (*out ^ b) & mask;

@@ -15,6 +15,8 @@ mod curve;
 pub mod eccsi;
 mod fp;
 mod fp2;
+mod inversion;
+mod opaque;
 mod pairing;
 mod params;
 mod prepared;

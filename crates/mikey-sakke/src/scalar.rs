@@ -1,5 +1,6 @@
 //! Integers modulo the order q. Constant time.
 
+use crate::inversion::Modulus;
 use crate::params::{FIELD_OCTETS, Q_ORDER};
 use crypto_bigint::modular::ConstMontyForm;
 use crypto_bigint::{CtSelect, U1024, const_monty_params};
@@ -54,10 +55,12 @@ impl Scalar {
 
     /// `1 / (self + other)`; `None` when the sum is zero.
     pub(crate) fn inverse_of_sum(&self, other: &Self) -> Option<Self> {
-        let mut sum = Monty::new(&self.0).add(&Monty::new(&other.0));
-        let inverse = sum.invert().into_option().map(|i| Self(i.retrieve()));
-        sum.as_montgomery_mut().zeroize();
-        inverse
+        static MODULUS: Modulus<{ U1024::LIMBS }, 17> =
+            Modulus::new(*U1024::from_be_hex(Q_ORDER).as_words());
+        let mut sum = self.add(other);
+        let inverse = Self(U1024::from_words(MODULUS.invert(sum.0.as_words())));
+        sum.zeroize();
+        (!bool::from(inverse.is_zero())).then_some(inverse)
     }
 
     /// The odd one of the integer and its negative modulo q, and whether it is the negative.

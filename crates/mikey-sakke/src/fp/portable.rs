@@ -7,6 +7,7 @@
 )]
 
 use super::{Fp, LIMBS, Limbs, P, P_NEG_INV};
+use crate::opaque::opaque;
 use std::hint::black_box;
 
 /// A sum of products before reduction, with a limb of head room.
@@ -41,7 +42,7 @@ pub(super) fn sub(a: &Limbs, b: &Limbs) -> (Limbs, bool) {
 #[inline(always)]
 pub(super) fn add_p_if(a: &Limbs, condition: bool) -> Limbs {
     // The compiler must not see that the mask is a condition: it would branch on it.
-    let mask = black_box(u64::from(condition).wrapping_neg());
+    let mask = opaque(u64::from(condition).wrapping_neg());
     add(a, &P.map(|limb| limb & mask)).0
 }
 
@@ -106,7 +107,7 @@ pub(super) fn lookup<const K: usize>(table: &[[Fp; K]], index: u64) -> [Fp; K] {
     for (at, entry) in (0_u64..).zip(table) {
         // Indices are small: only equal ones wrap below zero.
         let equal = (at ^ index).wrapping_sub(1) >> 63;
-        let mask = black_box(equal.wrapping_neg());
+        let mask = opaque(equal.wrapping_neg());
         for (found, entry) in found.iter_mut().zip(entry) {
             for (found, limb) in found.iter_mut().zip(&entry.0) {
                 *found |= limb & mask;
