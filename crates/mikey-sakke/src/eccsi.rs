@@ -2,7 +2,12 @@
 //! signing and verification.
 
 mod fe;
+#[cfg(target_arch = "x86_64")]
+mod fe8;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 mod point;
+mod scalar;
 mod tables;
 
 use crate::{CryptoError, sized};
@@ -12,6 +17,7 @@ use p256::elliptic_curve::{Field, PrimeField};
 use p256::{FieldBytes, Scalar};
 use point::{Affine, GENERATOR, Jacobian};
 use rand_core::CryptoRng;
+use scalar::inverse_of;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::hint::black_box;
@@ -174,7 +180,10 @@ impl AuthenticationSecret {
 
     //= RFC 6507 5.1.1
     fn issue_with(&self, id: &[u8], v: &Scalar) -> Result<SigningKey, CryptoError> {
-        let point = base()?.times(v).to_affine().ok_or(CryptoError::Fault)?;
+        // A wrong PVT or SSK could reveal the KSAK, so the machine's results are checked before
+        // they leave: the PVT by a multiple of other digits, the SSK backwards.
+        let [point, mut next] = base()?.times_both(v, &(*v + Scalar::ONE));
+        let point = point.to_affine().ok_or(CryptoError::Fault)?;
         let pvt = point.to_octets();
         let hs = hash_hs(&self.kpak, id, &pvt);
         let hs_scalar = scalar_of(&hs);
@@ -182,11 +191,9 @@ impl AuthenticationSecret {
         if bool::from(hs_scalar.is_zero() | ssk.is_zero()) {
             return Err(CryptoError::Unissuable);
         }
-        // A wrong PVT or SSK could reveal the KSAK, so the machine's results are checked before
-        // they leave: the PVT by other digits, the SSK backwards.
-        let mut again = base()?.times(&-v);
-        let holds = again.is(&point.neg()) & (black_box(ssk) - self.ksak).ct_eq(&(hs_scalar * v));
-        again.zeroize();
+        let again = next.add_affine(&base()?.point().neg()).is(&point);
+        let holds = again & (black_box(ssk) - self.ksak).ct_eq(&(hs_scalar * v));
+        next.zeroize();
         if bool::from(holds) {
             Ok(SigningKey::new(ssk, pvt, hs, self.kpak.clone()))
         } else {
@@ -240,7 +247,7 @@ impl AuthenticationKey {
         // J = [s]([HE]G + [r]Y) with Y = [HS]PVT + KPAK, by its three points.
         let (g, y) = signature.multipliers(&hs, message);
         let j = times_public(&pvt, &(y * scalar_of(&hs)));
-        let j = self.table().add_public(base()?.add_public(j, &g), &y);
+        let j = FixedBase::add_public(&j, [(base()?, &g), (self.table(), &y)]);
         signature.holds_for(&j)
     }
 
@@ -283,8 +290,8 @@ impl Verifier {
             return Err(CryptoError::Signature);
         }
         let (g, y) = signature.multipliers(&self.hs, message);
-        let j = base()?.add_public(Jacobian::INFINITY, &g);
-        signature.holds_for(&self.table.add_public(j, &y))
+        let terms = [(base()?, &g), (&*self.table, &y)];
+        signature.holds_for(&FixedBase::add_public(&Jacobian::INFINITY, terms))
     }
 }
 
@@ -435,9 +442,9 @@ impl SigningKey {
         point.zeroize();
         let he = scalar_of(&hash_he(&self.hs, &r, message));
         let mut sum = he + scalar_of(&r) * self.ssk;
-        let inverse = sum.invert();
+        let inverse = inverse_of(&sum);
         sum.zeroize();
-        let s = inverse.into_option()? * j;
+        let s = inverse * j;
         if bool::from(s.is_zero()) || r == [0; SCALAR_OCTETS] {
             return None;
         }

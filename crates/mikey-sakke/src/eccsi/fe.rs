@@ -11,13 +11,14 @@
     reason = "a double limb is split into its halves"
 )]
 
-use std::hint::black_box;
+use crate::inversion::Modulus;
+use crate::opaque::opaque;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroize;
 
-type Limbs = [u64; 4];
+pub(super) type Limbs = [u64; 4];
 
-const P: Limbs = [u64::MAX, 0xFFFF_FFFF, 0, 0xFFFF_FFFF_0000_0001];
+pub(super) const P: Limbs = [u64::MAX, 0xFFFF_FFFF, 0, 0xFFFF_FFFF_0000_0001];
 /// `2^512 mod p`: what brings an integer into Montgomery form.
 const R2: Limbs = [
     3,
@@ -26,9 +27,12 @@ const R2: Limbs = [
     0x4_FFFF_FFFD,
 ];
 
+/// p, for inversion.
+static MODULUS: Modulus<4, 5> = Modulus::new(P);
+
 /// An element of the field of P-256.
 #[derive(Clone, Copy)]
-pub(super) struct Fe(Limbs);
+pub(super) struct Fe(pub(super) Limbs);
 
 impl Fe {
     pub(super) const ZERO: Self = Self([0; 4]);
@@ -52,6 +56,11 @@ impl Fe {
             *octets = limb.to_be_bytes();
         }
         octets
+    }
+
+    /// The element of a number below 2p, whose bit 256 is `top`, in Montgomery form already.
+    pub(super) fn below_two_p(limbs: &Limbs, top: bool) -> Self {
+        reduce_once(limbs, top)
     }
 
     pub(super) fn add(&self, other: &Self) -> Self {
@@ -112,24 +121,10 @@ impl Fe {
         reduce(wide)
     }
 
-    fn squared(&self, times: usize) -> Self {
-        (0..times).fold(*self, |power, _| power.square())
-    }
-
-    /// `1 / self` as `self^(p - 2)`; zero for zero.
+    /// `1 / self`; zero for zero.
     pub(super) fn invert(&self) -> Self {
-        // x_n is self^(2^n - 1).
-        let x1 = self;
-        let x2 = x1.square().mul(x1);
-        let x3 = x2.square().mul(x1);
-        let x6 = x3.squared(3).mul(&x3);
-        let x12 = x6.squared(6).mul(&x6);
-        let x15 = x12.squared(3).mul(&x3);
-        let x30 = x15.squared(15).mul(&x15);
-        let x32 = x30.squared(2).mul(&x2);
-        let top = x32.squared(32).mul(x1);
-        let ones = top.squared(128).mul(&x32).squared(32).mul(&x32);
-        ones.squared(30).mul(&x30).squared(2).mul(x1)
+        let integer = reduce([self.0[0], self.0[1], self.0[2], self.0[3], 0, 0, 0, 0]);
+        Self(MODULUS.invert(&integer.0)).mul(&Self(R2))
     }
 
     /// The pair at an index of a table, by reading all; zeros if there is none.
@@ -138,7 +133,7 @@ impl Fe {
         for (at, entry) in (0_u64..).zip(table) {
             // Indices are small: only equal ones wrap below zero.
             let equal = (at ^ u64::from(index)).wrapping_sub(1) >> 63;
-            let mask = black_box(equal.wrapping_neg());
+            let mask = opaque(equal.wrapping_neg());
             for (found, entry) in found.iter_mut().zip(entry) {
                 for (found, limb) in found.iter_mut().zip(&entry.0) {
                     *found |= limb & mask;
@@ -221,7 +216,7 @@ impl ConstantTimeEq for Fe {
 impl ConditionallySelectable for Fe {
     fn conditional_select(a: &Self, b: &Self, choice: Choice) -> Self {
         // The compiler must not see that the mask is a condition: it would branch on it.
-        let mask = black_box(u64::from(choice.unwrap_u8()).wrapping_neg());
+        let mask = opaque(u64::from(choice.unwrap_u8()).wrapping_neg());
         let mut out = a.0;
         for (out, b) in out.iter_mut().zip(&b.0) {
             *out ^= (*out ^ b) & mask;

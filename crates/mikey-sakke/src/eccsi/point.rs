@@ -119,6 +119,29 @@ impl Jacobian {
         Self::conditional_select(&Self { x, y, z }, &other.to_jacobian(), at_infinity)
     }
 
+    /// The sum. Not constant time where one is infinity or both are the same point.
+    pub(super) fn add(&self, other: &Self) -> Self {
+        if bool::from(self.z.is_zero()) {
+            return *other;
+        }
+        if bool::from(other.z.is_zero()) {
+            return *self;
+        }
+        let (zz, other_zz) = (self.z.square(), other.z.square());
+        let (u, other_u) = (self.x.mul(&other_zz), other.x.mul(&zz));
+        let s = self.y.mul(&other_zz).mul(&other.z);
+        let (h, r) = (other_u.sub(&u), other.y.mul(&zz).mul(&self.z).sub(&s));
+        if bool::from(h.is_zero() & r.is_zero()) {
+            return self.double();
+        }
+        let hh = h.square();
+        let (hhh, v) = (hh.mul(&h), u.mul(&hh));
+        let x = r.square().sub(&hhh).sub(&v.double());
+        let y = r.mul(&v.sub(&x)).sub(&s.mul(&hhh));
+        let z = self.z.mul(&other.z).mul(&h);
+        Self { x, y, z }
+    }
+
     /// The coordinates; `None` for infinity.
     pub(super) fn to_affine(self) -> Option<Affine> {
         let finite = !bool::from(self.z.is_zero());

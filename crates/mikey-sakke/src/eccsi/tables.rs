@@ -2,22 +2,44 @@
 //! point by a sliding window, in variable time for public data only.
 
 use super::fe::Fe;
+#[cfg(target_arch = "x86_64")]
+use super::lanes;
 use super::point::{Affine, GENERATOR, Jacobian};
+use super::scalar::odd;
 use p256::Scalar;
 use p256::elliptic_curve::PrimeField;
 use std::sync::LazyLock;
 use subtle::{Choice, ConditionallySelectable};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Bits of a digit; digits are signed, from -31 to 32.
+/// Bits of a digit.
 const WIDTH: usize = 6;
-/// Digits of a scalar.
-const DIGITS: usize = 43;
+/// Digits of a scalar: odd ones, from -63 to 63, so that none is zero.
+pub(super) const DIGITS: usize = 43;
 /// Positive digits.
-const ENTRIES: usize = 1 << (WIDTH - 1);
+pub(super) const ENTRIES: usize = 1 << (WIDTH - 1);
 
-/// Multiples of a fixed point: `[e 64^i]X` for each digit place i and e from 1 to 32; 88 kB.
-pub(super) struct FixedBase(Vec<[Fe; 2]>);
+/// Multiples of a fixed point: `[(2e + 1) 64^i]X` for each digit place i and e from 0 to 31; 88 kB.
+pub(super) struct FixedBase {
+    point: Affine,
+    entries: Entries,
+}
+
+/// The multiples, as the kernel reads them that this processor can run.
+enum Entries {
+    #[cfg(target_arch = "x86_64")]
+    Lanes(lanes::Table),
+    Portable(Vec<[Fe; 2]>),
+}
+
+/// The digits of a scalar.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(super) struct Digits {
+    /// Each digit plus 63, halved.
+    windows: [u8; DIGITS],
+    /// One if the digits are of the negative scalar.
+    negated: u8,
+}
 
 /// The table of the base point.
 pub(super) static BASE: LazyLock<Option<FixedBase>> = LazyLock::new(|| {
@@ -27,50 +49,145 @@ pub(super) static BASE: LazyLock<Option<FixedBase>> = LazyLock::new(|| {
 
 impl FixedBase {
     pub(super) fn new(point: &Affine) -> Self {
-        let mut entries = Vec::with_capacity(DIGITS * ENTRIES);
-        let mut first = *point;
-        for _ in 0..DIGITS {
-            let mut multiple = first.to_jacobian();
-            for _ in 0..ENTRIES {
-                entries.push(multiple);
-                multiple = multiple.add_affine(&first);
-            }
-            // The next place's point is the double of the last entry.
-            let next = entries.last().map(Jacobian::double);
-            first = next.and_then(Jacobian::to_affine).unwrap_or(first);
-        }
-        let entries = Jacobian::to_affine_all(&entries);
-        Self(entries.iter().map(|entry| [entry.x, entry.y]).collect())
+        let portable = entries(point);
+        #[cfg(target_arch = "x86_64")]
+        let entries = match lanes::Table::new(&portable) {
+            Some(table) => Entries::Lanes(table),
+            None => Entries::Portable(portable),
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let entries = Entries::Portable(portable);
+        let point = *point;
+        Self { point, entries }
+    }
+
+    /// X.
+    pub(super) const fn point(&self) -> &Affine {
+        &self.point
     }
 
     /// `[scalar]X`, in time independent of the scalar.
     pub(super) fn times(&self, scalar: &Scalar) -> Jacobian {
-        let digits = Zeroizing::new(signed_digits(scalar));
-        let mut sum = Jacobian::INFINITY;
-        for (place, digit) in self.0.chunks_exact(ENTRIES).zip(digits.iter()) {
-            let negative = Choice::from(digit.to_ne_bytes()[0] >> 7);
-            let size = i8::conditional_select(digit, &digit.wrapping_neg(), negative);
-            // For zero this finds nothing, and the sum is not taken.
-            let index = size.unsigned_abs().wrapping_sub(1);
-            let [x, mut y] = Fe::lookup(place, index);
-            y.conditional_assign(&y.neg(), negative);
-            let with = sum.add_affine(&Affine { x, y });
-            sum.conditional_assign(&with, !Choice::from(u8::from(size == 0)));
+        let digits = Digits::new(scalar);
+        match &self.entries {
+            #[cfg(target_arch = "x86_64")]
+            Entries::Lanes(table) => {
+                let [sum, _] = lanes::sums(&[(table, &digits)], &[]);
+                self.or_slowly(sum, scalar)
+            }
+            Entries::Portable(table) => times_portable(table, &digits),
         }
-        sum
     }
 
-    /// Adds `[scalar]X` to a sum. Variable time: for public data.
-    pub(super) fn add_public(&self, sum: Jacobian, scalar: &Scalar) -> Jacobian {
-        let places = self.0.chunks_exact(ENTRIES).zip(signed_digits(scalar));
-        places.fold(sum, |sum, (place, digit)| {
-            let size = usize::from(digit.unsigned_abs());
-            match size.checked_sub(1).and_then(|index| place.get(index)) {
-                None => sum,
-                Some([x, y]) if digit < 0 => sum.add_affine(&Affine { x: *x, y: y.neg() }),
-                Some([x, y]) => sum.add_affine(&Affine { x: *x, y: *y }),
+    /// `[a]X` and `[b]X`, in time independent of the scalars; on a vector kernel much cheaper than
+    /// one after the other.
+    pub(super) fn times_both(&self, a: &Scalar, b: &Scalar) -> [Jacobian; 2] {
+        #[cfg(target_arch = "x86_64")]
+        if let Entries::Lanes(table) = &self.entries {
+            let (a_digits, b_digits) = (Digits::new(a), Digits::new(b));
+            let [a_sum, b_sum] = lanes::sums(&[(table, &a_digits)], &[(table, &b_digits)]);
+            return [self.or_slowly(a_sum, a), self.or_slowly(b_sum, b)];
+        }
+        [self.times(a), self.times(b)]
+    }
+
+    /// Infinity may be true or the vector kernel's failure: then the multiple is computed anew, in
+    /// variable time. It happens for zero and a handful of scalars, never for a drawn one.
+    #[cfg(target_arch = "x86_64")]
+    fn or_slowly(&self, sum: Jacobian, scalar: &Scalar) -> Jacobian {
+        if bool::from(sum.z.is_zero()) {
+            times_public(&self.point, scalar)
+        } else {
+            sum
+        }
+    }
+
+    /// Adds multiples of two fixed points to a sum. Variable time: for public data.
+    pub(super) fn add_public(sum: &Jacobian, terms: [(&Self, &Scalar); 2]) -> Jacobian {
+        let digits = terms.map(|(_, scalar)| Digits::new(scalar));
+        let [(x, a), (y, b)] = terms;
+        let [a_digits, b_digits] = &digits;
+        match (&x.entries, &y.entries) {
+            #[cfg(target_arch = "x86_64")]
+            (Entries::Lanes(x_table), Entries::Lanes(y_table)) => {
+                let both = lanes::public_sum(&[(x_table, a_digits), (y_table, b_digits)]);
+                if !bool::from(both.z.is_zero()) {
+                    return sum.add(&both);
+                }
             }
-        })
+            (Entries::Portable(x_table), Entries::Portable(y_table)) => {
+                return add_portable(add_portable(*sum, x_table, a_digits), y_table, b_digits);
+            }
+            #[cfg(target_arch = "x86_64")]
+            _ => {}
+        }
+        sum.add(&times_public(&x.point, a))
+            .add(&times_public(&y.point, b))
+    }
+}
+
+/// The table of a point.
+fn entries(point: &Affine) -> Vec<[Fe; 2]> {
+    let mut entries = Vec::with_capacity(DIGITS * ENTRIES);
+    let mut first = point.to_jacobian();
+    for _ in 0..DIGITS {
+        let Some(double) = first.double().to_affine() else {
+            break;
+        };
+        let mut multiple = first;
+        for _ in 0..ENTRIES {
+            entries.push(multiple);
+            multiple = multiple.add_affine(&double);
+        }
+        first = (1..WIDTH).fold(double.to_jacobian(), |sum, _| sum.double());
+    }
+    let entries = Jacobian::to_affine_all(&entries);
+    entries.iter().map(|entry| [entry.x, entry.y]).collect()
+}
+
+fn times_portable(table: &[[Fe; 2]], digits: &Digits) -> Jacobian {
+    let mut sum = Jacobian::INFINITY;
+    for (place, entries) in table.chunks_exact(ENTRIES).enumerate() {
+        let (index, negative) = digits.at(place);
+        let [x, mut y] = Fe::lookup(entries, index);
+        y.conditional_assign(&y.neg(), Choice::from(negative));
+        sum = sum.add_affine(&Affine { x, y });
+    }
+    sum
+}
+
+fn add_portable(sum: Jacobian, table: &[[Fe; 2]], digits: &Digits) -> Jacobian {
+    let places = table.chunks_exact(ENTRIES).enumerate();
+    places.fold(sum, |sum, (place, entries)| {
+        let (index, negative) = digits.at(place);
+        match entries.get(usize::from(index)) {
+            None => sum,
+            Some([x, y]) if negative == 1 => sum.add_affine(&Affine { x: *x, y: y.neg() }),
+            Some([x, y]) => sum.add_affine(&Affine { x: *x, y: *y }),
+        }
+    })
+}
+
+impl Digits {
+    /// In constant time.
+    pub(super) fn new(scalar: &Scalar) -> Self {
+        // The sum of ±2^i over all i below 258 is any odd number: the digit of 2^i is plus one
+        // where bit i + 1 of the number is set, and for the highest. A window gathers six.
+        let (words, negated) = odd(scalar);
+        let mut windows = [0; DIGITS];
+        for (place, window) in windows.iter_mut().enumerate() {
+            *window = bits(&words, place * WIDTH + 1);
+        }
+        windows[DIGITS - 1] |= 1 << (WIDTH - 1);
+        Self { windows, negated }
+    }
+
+    /// The index of a place's entry, and one if it is to be negated.
+    pub(super) fn at(&self, place: usize) -> (u8, u8) {
+        let window = self.windows.get(place).copied().unwrap_or(0);
+        let minus = window >> (WIDTH - 1) ^ 1;
+        let index = (window ^ minus.wrapping_neg()) & ((1 << (WIDTH - 1)) - 1);
+        (index, minus ^ self.negated)
     }
 }
 
@@ -98,34 +215,11 @@ pub(super) fn times_public(point: &Affine, scalar: &Scalar) -> Jacobian {
     sum
 }
 
-/// Digits from -31 to 32, lowest first, in constant time.
-fn signed_digits(scalar: &Scalar) -> [i8; DIGITS] {
-    let mut octets = scalar.to_repr();
-    let mut digits = [0; DIGITS];
-    let mut carry = 0;
-    for (index, digit) in digits.iter_mut().enumerate() {
-        let window = bits(&octets, index * WIDTH) + carry;
-        // 33 to 64 become -31 to 0 with a carry.
-        carry = (window + 31) >> WIDTH;
-        *digit = i8::from_ne_bytes([window.wrapping_sub(carry << WIDTH)]);
-    }
-    octets.zeroize();
-    digits
-}
-
-/// Six bits of a big endian number.
-fn bits(octets: &[u8], from: usize) -> u8 {
-    let octet = |index: usize| {
-        let place = octets.len().checked_sub(index + 1);
-        u16::from(
-            place
-                .and_then(|place| octets.get(place))
-                .copied()
-                .unwrap_or(0),
-        )
-    };
-    let pair = octet(from / 8) | octet(from / 8 + 1) << 8;
-    let [low, _] = (pair >> (from % 8)).to_le_bytes();
+/// Six bits of a number.
+fn bits(words: &[u64; 4], from: usize) -> u8 {
+    let word = |index: usize| words.get(index).copied().unwrap_or(0);
+    let pair = u128::from(word(from / 64 + 1)) << 64 | u128::from(word(from / 64));
+    let [low, ..] = (pair >> (from % 64)).to_le_bytes();
     low & 0x3F
 }
 
@@ -191,12 +285,30 @@ mod tests {
         let g = ProjectivePoint::GENERATOR;
         let base = BASE.as_ref().unwrap();
         assert!(same(base.times(&k), g * k));
-        assert!(same(base.add_public(base.times(&l), &k), g * (k + l)));
+        let [twice, again] = base.times_both(&(k + k), &l);
+        assert!(same(twice, g * (k + k)) && same(again, g * l));
         let Some(point) = base.times(&l).to_affine() else {
             return;
         };
         assert!(same(times_public(&point, &k), g * (k * l)));
-        assert!(same(FixedBase::new(&point).times(&k), g * (k * l)));
+        let table = FixedBase::new(&point);
+        assert!(same(table.times(&k), g * (k * l)));
+        let portable = FixedBase {
+            point,
+            entries: Entries::Portable(entries(&point)),
+        };
+        assert!(same(portable.times(&k), g * (k * l)));
+        for [x, y] in [[base, &table], [&portable, &portable], [base, &portable]] {
+            let sum = FixedBase::add_public(&base.times(&k), [(x, &k), (y, &l)]);
+            let dl = |f: &FixedBase| {
+                if std::ptr::eq(f, base) {
+                    Scalar::ONE
+                } else {
+                    l
+                }
+            };
+            assert!(same(sum, g * (k + dl(x) * k + dl(y) * l)));
+        }
     }
 
     #[test]
