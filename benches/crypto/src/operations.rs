@@ -16,6 +16,9 @@ use std::cell::Cell;
 const NOW: NtpTime = NtpTime(0xecb0_7fc0_0000_0000);
 const ALICE: &str = "sip:alice@example.org";
 
+/// Operations of a batch.
+const EIGHT: u32 = 8;
+
 /// One row of the table.
 #[derive(Debug)]
 pub(crate) struct Operation {
@@ -56,6 +59,28 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         f.z.issue(&f.recipient())?;
         Ok(())
     }),
+    Operation {
+        name: "sakke_encapsulate_batch",
+        peer: Some("sakke_encapsulate"),
+        batch: EIGHT,
+        run: |f| {
+            let ids = [(); 8].map(|()| f.recipient());
+            let recipients = ids.each_ref().map(|id| (id.as_slice(), &f.ssv));
+            ensure!(f.public.encapsulate_batch(&recipients)?.len() == ids.len());
+            Ok(())
+        },
+    },
+    Operation {
+        name: "sakke_issue_rsk_batch",
+        peer: Some("sakke_issue_rsk"),
+        batch: EIGHT,
+        run: |f| {
+            let ids = [(); 8].map(|()| f.recipient());
+            let ids = ids.each_ref().map(|id| id.as_slice());
+            ensure!(f.z.issue_batch(&ids)?.len() == ids.len());
+            Ok(())
+        },
+    },
     one("sakke_validate_rsk", |f| {
         Ok(f.rsk.validate(&f.public, &f.id)?)
     }),

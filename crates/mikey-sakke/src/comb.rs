@@ -1,10 +1,16 @@
 //! Multiples of fixed points and powers of g from tables: a signed comb of seven teeth
 //! (Lim and Lee, with digits of plus and minus one so that no column is empty).
 //!
-//! An odd scalar below `2^1029` is a sum of `±2^i` over all i. Column j takes the digits at
-//! `j, j + 147, ..., j + 6 * 147`; its sum is, up to sign, one of 64 table entries. The 147 columns
-//! are seven blocks of 21, each with its own table, so that 20 doublings serve all. Which entry is
+//! An odd scalar below `2^1064` is a sum of `±2^i` over all i. Column j takes the digits at
+//! `j, j + 152, ..., j + 6 * 152`; its sum is, up to sign, one of 64 table entries. The 152 columns
+//! are eight blocks of 19, each with its own table, so that 18 doublings serve all. Which entry is
 //! taken stays secret: every entry is read.
+//!
+//! Eight blocks are the eight lanes of [`lanes`], which does the same on processors with AVX-512 IFMA;
+//! what is here is its twin.
+
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 
 use crate::curve::{Affine, Jacobian};
 use crate::fp::Fp;
@@ -16,15 +22,18 @@ use subtle::{Choice, ConditionallySelectable};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 const TEETH: usize = 7;
-const BLOCKS: usize = 7;
+const BLOCKS: usize = 8;
 /// Columns of a block.
-const SPAN: usize = 21;
+const SPAN: usize = 19;
 /// Columns, and bits between two teeth.
 const COLUMNS: usize = BLOCKS * SPAN;
 /// Entries of a block's table: the sign of the highest tooth is factored out.
 const ENTRIES: usize = 1 << (TEETH - 1);
+/// 64-bit words of the digits, and the highest digit in the last.
+const WORDS: usize = (TEETH * COLUMNS).div_ceil(64);
+const HIGHEST: u64 = 1 << ((TEETH * COLUMNS - 1) % 64);
 
-/// Tables of a fixed point: 115 kB.
+/// Tables of a fixed point: 131 kB.
 pub(crate) struct PointComb(Vec<[Fp; 2]>);
 
 /// The table of the base point P.
@@ -37,36 +46,35 @@ static POWERS: LazyLock<Option<Vec<[Fp; 1]>>> = LazyLock::new(power_table);
 /// The digits of a scalar.
 #[derive(Zeroize, ZeroizeOnDrop)]
 struct Digits {
-    /// The odd one of the scalar and its negative.
-    words: [u64; 16],
-    #[zeroize(skip)]
-    negated: Choice,
+    /// Bit i is set where the digit of `2^i` is plus one.
+    plus: [u64; WORDS],
+    /// All ones if the digits are of the negative scalar.
+    negated: u64,
 }
 
 impl Digits {
     fn new(scalar: &Scalar) -> Self {
-        let (words, negated) = scalar.odd();
-        Self { words, negated }
-    }
-
-    /// Whether the digit of `2^index` is plus one.
-    fn is_plus(&self, index: usize) -> Choice {
         // k = sum of s_i 2^i with s_i = 2 b_(i+1) - 1, and plus one for the highest.
-        if index + 1 == TEETH * COLUMNS {
-            return Choice::from(1);
+        let (words, negated) = scalar.odd();
+        let mut plus = [0; WORDS];
+        for (i, plus) in plus.iter_mut().enumerate() {
+            let word = |index: usize| words.get(index).copied().unwrap_or(0);
+            let highest = if i + 1 == WORDS { HIGHEST } else { 0 };
+            *plus = word(i) >> 1 | word(i + 1) << 63 | highest;
         }
-        let word = self.words.get((index + 1) / 64).copied().unwrap_or(0);
-        Choice::from(u8::from(word >> ((index + 1) % 64) & 1 == 1))
+        let negated = u64::from(negated.unwrap_u8()).wrapping_neg();
+        Self { plus, negated }
     }
 
-    /// The table entry of a column, and whether it is to be negated.
-    fn column(&self, column: usize) -> (u64, Choice) {
-        let top = self.is_plus(column + (TEETH - 1) * COLUMNS);
-        let index = (0..TEETH - 1).fold(0, |index, tooth| {
-            let same = !(self.is_plus(column + tooth * COLUMNS) ^ top);
-            index | u64::from(same.unwrap_u8()) << tooth
-        });
-        (index, !top ^ self.negated)
+    /// The table entry of a column, and one if it is to be negated.
+    fn column(&self, column: usize) -> (u64, u64) {
+        let bit = |tooth: usize| {
+            let at = column + tooth * COLUMNS;
+            self.plus.get(at / 64).map_or(0, |word| word >> (at % 64)) & 1
+        };
+        let minus = bit(TEETH - 1) ^ 1;
+        let index = (0..TEETH - 1).fold(0, |index, tooth| index | (bit(tooth) ^ minus) << tooth);
+        (index, minus ^ self.negated & 1)
     }
 }
 
@@ -99,9 +107,9 @@ impl PointComb {
         ))
     }
 
-    fn entry(&self, block: usize, index: u64, negative: Choice) -> Affine {
+    fn entry(&self, block: usize, index: u64, negative: u64) -> Affine {
         let [x, mut y] = Fp::lookup(block_of(&self.0, block), index);
-        y.conditional_assign(&y.neg(), negative);
+        y.conditional_assign(&y.neg(), choice(negative));
         Affine { x, y }
     }
 }
@@ -124,17 +132,64 @@ fn block_table(teeth: &[Affine]) -> Option<Vec<Jacobian>> {
     Some(entries)
 }
 
+/// A multiple to be summed: of which point, and by which scalar.
+pub(crate) type Term<'a> = (&'a PointComb, &'a Scalar);
+
+type Recoded<'a> = (&'a PointComb, Digits);
+
 /// The sum of multiples of fixed points, in time independent of the scalars.
-pub(crate) fn multiply(terms: &[(&PointComb, &Scalar)]) -> Jacobian {
-    let digits: Vec<_> = terms
-        .iter()
-        .map(|(_, scalar)| Digits::new(scalar))
-        .collect();
+pub(crate) fn multiply<const N: usize>(terms: &[Term<'_>; N]) -> Jacobian {
+    let [sum] = multiply_all([terms]);
+    sum
+}
+
+/// One or two such sums: on a vector kernel, two are cheaper than one after the other.
+pub(crate) fn multiply_all<const N: usize, const M: usize>(
+    sums: [&[Term<'_>; N]; M],
+) -> [Jacobian; M] {
+    let sums = sums.map(recoded);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(found) = lanes::multiply(sums.each_ref()) {
+        return found_or_portable(found, &sums);
+    }
+    sums.each_ref().map(multiply_portable)
+}
+
+/// Eight such sums.
+pub(crate) fn multiply_eight<const N: usize>(sums: &[[Term<'_>; N]; 8]) -> [Jacobian; 8] {
+    let sums = sums.each_ref().map(recoded);
+    #[cfg(target_arch = "x86_64")]
+    if let Some(found) = lanes::multiply_eight(&sums) {
+        return found_or_portable(found, &sums);
+    }
+    sums.each_ref().map(multiply_portable)
+}
+
+fn recoded<'a, const N: usize>(terms: &[Term<'a>; N]) -> [Recoded<'a>; N] {
+    terms.map(|(comb, scalar)| (comb, Digits::new(scalar)))
+}
+
+/// Infinity may be true or the vector kernel's failure, so it is computed anew. That happens for zero
+/// and a handful of scalars, never for drawn ones.
+#[cfg(target_arch = "x86_64")]
+fn found_or_portable<const N: usize, const M: usize>(
+    mut found: [Jacobian; M],
+    sums: &[[Recoded<'_>; N]; M],
+) -> [Jacobian; M] {
+    for (found, terms) in found.iter_mut().zip(sums) {
+        if bool::from(found.z.is_zero()) {
+            *found = multiply_portable(terms);
+        }
+    }
+    found
+}
+
+fn multiply_portable<const N: usize>(terms: &[Recoded<'_>; N]) -> Jacobian {
     let mut sum = Jacobian::INFINITY;
     for column in (0..SPAN).rev() {
         sum = sum.double();
         for block in 0..BLOCKS {
-            for ((comb, _), digits) in terms.iter().zip(&digits) {
+            for (comb, digits) in terms {
                 let (index, negative) = digits.column(block * SPAN + column);
                 sum = sum.add_affine(&comb.entry(block, index, negative));
             }
@@ -146,8 +201,29 @@ pub(crate) fn multiply(terms: &[(&PointComb, &Scalar)]) -> Jacobian {
 /// `g^r` in PF_p, in time independent of r. Not yet divided, so that the caller can share the
 /// inversion.
 pub(crate) fn base_power(r: &Scalar) -> Option<Fp2> {
-    let table = POWERS.as_ref()?;
-    let digits = Digits::new(r);
+    let (table, digits) = (POWERS.as_ref()?, Digits::new(r));
+    #[cfg(target_arch = "x86_64")]
+    if let Some(power) = lanes::power(table, &digits) {
+        return Some(power);
+    }
+    Some(power_portable(table, &digits))
+}
+
+/// Eight such powers.
+pub(crate) fn base_power_eight(r: &[&Scalar; 8]) -> Option<[Fp2; 8]> {
+    let (table, digits) = (POWERS.as_ref()?, r.map(Digits::new));
+    #[cfg(target_arch = "x86_64")]
+    if let Some(powers) = lanes::power_eight(table, &digits) {
+        return Some(powers);
+    }
+    Some(
+        digits
+            .each_ref()
+            .map(|digits| power_portable(table, digits)),
+    )
+}
+
+fn power_portable(table: &[[Fp; 1]], digits: &Digits) -> Fp2 {
     let mut power = Fp2::ONE;
     for column in (0..SPAN).rev() {
         power = power.square();
@@ -155,11 +231,16 @@ pub(crate) fn base_power(r: &Scalar) -> Option<Fp2> {
             let (index, negative) = digits.column(block * SPAN + column);
             let [mut class] = Fp::lookup(block_of(table, block), index);
             // The inverse of 1 + it is 1 - it, up to a factor from F_p.
-            class.conditional_assign(&class.neg(), negative);
+            class.conditional_assign(&class.neg(), choice(negative));
             power = power.mul_class(&class);
         }
     }
-    Some(power)
+    power
+}
+
+/// One or zero.
+fn choice(bit: u64) -> Choice {
+    Choice::from(u8::from(bit == 1))
 }
 
 fn power_table() -> Option<Vec<[Fp; 1]>> {
@@ -263,13 +344,43 @@ mod tests {
         for a in scalars() {
             let expected = slowly(&Affine::BASE, &a);
             assert!(same(&multiply(&[(base, &a)]), &expected));
+            let portable = multiply_portable(&[(base, Digits::new(&a))]);
+            assert!(same(&portable, &expected));
             let b = Scalar::from_octets(&[0x5C; 120]).unwrap();
-            let sum = multiply(&[(base, &a), (&comb, &b)]);
+            let terms = [(base, &a), (&comb, &b)];
+            let [sum, swapped] = multiply_all([&terms, &[(&comb, &b), (base, &a)]]);
+            assert!(same(&swapped, &sum));
+            assert!(same(&multiply_portable(&recoded(&terms)), &sum));
             let expected = match expected.to_affine() {
                 Some(affine) => slowly(&other, &b).add_affine(&affine),
                 None => slowly(&other, &b),
             };
             assert!(same(&sum, &expected));
+        }
+    }
+
+    #[test]
+    fn eight_multiples_are_those_of_one_each() {
+        let base = BASE.as_ref().unwrap();
+        let point = slowly(&Affine::BASE, &Scalar::from_octets(&[7; 90]).unwrap());
+        let comb = PointComb::new(&point.to_affine().unwrap()).unwrap();
+        let scalars = scalars();
+        for start in 0..scalars.len() {
+            let scalar = |at: usize| &scalars[(start + at) % scalars.len()];
+            let single: [_; 8] = std::array::from_fn(|i| [(base, scalar(i))]);
+            let double: [_; 8] = std::array::from_fn(|i| [(base, scalar(i)), (&comb, scalar(3))]);
+            let (singles, doubles) = (multiply_eight(&single), multiply_eight(&double));
+            for i in 0..8 {
+                assert!(same(&singles[i], &multiply_portable(&recoded(&single[i]))));
+                assert!(same(&doubles[i], &multiply_portable(&recoded(&double[i]))));
+            }
+            let eight = base_power_eight(&std::array::from_fn(scalar)).unwrap();
+            for (i, power) in eight.iter().enumerate() {
+                let table = POWERS.as_ref().unwrap();
+                let expected = power_portable(table, &Digits::new(scalar(i)));
+                let (a, b) = (power.to_class().unwrap(), expected.to_class().unwrap());
+                assert!(bool::from(a.ct_eq(&b)));
+            }
         }
     }
 

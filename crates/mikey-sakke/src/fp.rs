@@ -13,6 +13,8 @@
 )]
 
 #[cfg(target_arch = "x86_64")]
+mod eight;
+#[cfg(target_arch = "x86_64")]
 mod ifma;
 mod portable;
 
@@ -23,6 +25,9 @@ use crypto_bigint::modular::ConstMontyForm;
 use crypto_bigint::{U1024, const_monty_params};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroize;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use eight::Fp8;
 
 /// 64-bit limbs of an element, least significant first.
 pub(crate) const LIMBS: usize = 16;
@@ -45,8 +50,9 @@ const_monty_params!(Prime, U1024, P_MODULUS, "The prime p.");
 /// The field as crypto-bigint has it: for constants.
 type Reference = ConstMontyForm<Prime, { U1024::LIMBS }>;
 
-/// An element of F_p.
+/// An element of F_p, aligned as cache lines and vector registers are.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub(crate) struct Fp(Limbs);
 
 /// A product to be summed.

@@ -23,6 +23,8 @@ mod prepared;
 pub mod sakke;
 mod scalar;
 mod self_test;
+#[cfg(target_arch = "x86_64")]
+mod vector;
 
 pub use params::{POINT_OCTETS, SED_OCTETS, SSV_OCTETS};
 pub use self_test::{SelfTestError, self_test};

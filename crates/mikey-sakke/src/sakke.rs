@@ -1,9 +1,10 @@
 //! SAKKE (RFC 6508): the KMS's master key, users' Receiver Secret Keys, encapsulation of a shared
 //! secret value to an identifier, and its decapsulation.
 
+mod batch;
 mod shared_value;
 
-use crate::comb::{BASE, PointComb, base_power, multiply};
+use crate::comb::{BASE, PointComb, base_power, multiply, multiply_all};
 use crate::curve::{Affine, Jacobian};
 use crate::fp::Fp;
 use crate::pairing::pairing;
@@ -149,13 +150,15 @@ impl MasterSecret {
     pub fn issue(&self, id: &[u8]) -> Result<ReceiverSecretKey, CryptoError> {
         let a = identifier(id)?;
         let mut z = self.scalar();
-        let mut inverse = a.inverse_of_sum(&z).ok_or(CryptoError::Unissuable)?;
-        let inverts = inverse.mul(&a.add(&z)).ct_eq(&Scalar::ONE);
+        let mut sum = a.add(&z);
+        let mut inverse = sum.invert().ok_or(CryptoError::Unissuable)?;
+        let inverts = inverse.mul(&sum).ct_eq(&Scalar::ONE);
         z.zeroize();
-        let point = multiple_of_base(&inverse)?.to_affine();
+        sum.zeroize();
         // The check walks other digits and other table entries: those of the next multiple.
         let mut next = inverse.add(&Scalar::ONE);
-        let again = multiple_of_base(&next)?;
+        let [point, again] = multiply_all([&[(base()?, &inverse)], &[(base()?, &next)]]);
+        let point = point.to_affine();
         inverse.zeroize();
         next.zeroize();
         let key = ReceiverSecretKey::new(point.ok_or(CryptoError::Fault)?);
@@ -187,7 +190,7 @@ impl PublicKey {
         }
     }
 
-    /// Computes the tables that encapsulation and decapsulation use, 115 kB, unless they are there.
+    /// Computes the tables that encapsulation and decapsulation use, 131 kB, unless they are there.
     /// The first use does so by itself.
     ///
     /// # Errors
@@ -238,17 +241,8 @@ impl PublicKey {
         let [z, a] = inverses.as_slice() else {
             return Err(CryptoError::Fault);
         };
-        let point = point.scale(z);
-        let mut class = power.b.mul(a);
+        let data = sealed(&point.scale(z), power.b.mul(a), ssv);
         power.zeroize();
-        let mask = mask(&class);
-        class.zeroize();
-        let mut data = [0; SED_OCTETS];
-        let (head, tail) = data.split_at_mut(POINT_OCTETS);
-        head.copy_from_slice(&point.to_octets());
-        for ((out, ssv), mask) in tail.iter_mut().zip(ssv.iter()).zip(mask.iter()) {
-            *out = ssv ^ mask;
-        }
         Ok(data)
     }
 }
@@ -368,6 +362,19 @@ fn ephemeral(ssv: &Ssv, id: &[u8]) -> Scalar {
     let r = Scalar::reduce(&wide);
     wide.zeroize();
     r
+}
+
+/// The encapsulated data: R and the shared secret value under the mask of g^r.
+fn sealed(point: &Affine, mut w: Fp, ssv: &Ssv) -> [u8; SED_OCTETS] {
+    let mask = mask(&w);
+    w.zeroize();
+    let mut data = [0; SED_OCTETS];
+    let (head, tail) = data.split_at_mut(POINT_OCTETS);
+    head.copy_from_slice(&point.to_octets());
+    for ((out, ssv), mask) in tail.iter_mut().zip(ssv.iter()).zip(mask.iter()) {
+        *out = ssv ^ mask;
+    }
+    data
 }
 
 /// `HashToIntegerRange(w, 2^128)`: what hides the shared secret value.

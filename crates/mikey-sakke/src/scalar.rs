@@ -53,14 +53,30 @@ impl Scalar {
         Self(Monty::new(&self.0).mul(&Monty::new(&other.0)).retrieve())
     }
 
-    /// `1 / (self + other)`; `None` when the sum is zero.
-    pub(crate) fn inverse_of_sum(&self, other: &Self) -> Option<Self> {
+    /// `1 / self`; `None` for zero.
+    pub(crate) fn invert(&self) -> Option<Self> {
         static MODULUS: Modulus<{ U1024::LIMBS }, 17> =
             Modulus::new(*U1024::from_be_hex(Q_ORDER).as_words());
-        let mut sum = self.add(other);
-        let inverse = Self(U1024::from_words(MODULUS.invert(sum.0.as_words())));
-        sum.zeroize();
+        let inverse = Self(U1024::from_words(MODULUS.invert(self.0.as_words())));
         (!bool::from(inverse.is_zero())).then_some(inverse)
+    }
+
+    /// The inverses of many integers, with one inversion; `None` if one is zero.
+    pub(crate) fn invert_all<const N: usize>(scalars: &[Self; N]) -> Option<[Self; N]> {
+        let mut product = Self::ONE;
+        let mut inverses = [Self::ONE; N];
+        for (inverse, scalar) in inverses.iter_mut().zip(scalars) {
+            *inverse = product;
+            product = product.mul(scalar);
+        }
+        let mut rest = product.invert()?;
+        for (inverse, scalar) in inverses.iter_mut().zip(scalars).rev() {
+            *inverse = inverse.mul(&rest);
+            rest = rest.mul(scalar);
+        }
+        product.zeroize();
+        rest.zeroize();
+        Some(inverses)
     }
 
     /// The odd one of the integer and its negative modulo q, and whether it is the negative.

@@ -26,12 +26,10 @@
 )]
 
 use super::fe::{Fe, P};
+use crate::vector::{LANES, MASK, secret_index, transposed};
 use std::arch::x86_64::*;
 
-/// Elements at once.
-pub(super) const LANES: usize = 8;
 const DIGITS: usize = 5;
-const MASK: u64 = (1 << 52) - 1;
 
 /// Eight elements.
 #[derive(Clone, Copy)]
@@ -44,11 +42,6 @@ type Wide = [__m512i; 2 * DIGITS];
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(super) struct Entry([u64; 8]);
-
-/// Whether this processor has the instructions.
-pub(super) fn available() -> bool {
-    is_x86_feature_detected!("avx512ifma") && is_x86_feature_detected!("avx512f")
-}
 
 /// A number below `2^260`, of 64-bit limbs, in limbs of 52 bits.
 const fn digits(words: [u64; 5]) -> [u64; DIGITS] {
@@ -104,12 +97,7 @@ impl Entry {
     #[target_feature(enable = "avx512f")]
     #[inline]
     pub(super) fn find(place: &[Self], index: u8) -> __m512i {
-        let mut wanted = _mm512_set1_epi64(i64::from(index));
-        // The compiler must not see that all lanes compare alike: it would branch.
-        // SAFETY: there are no instructions.
-        unsafe {
-            std::arch::asm!("/* {0} */", inout(zmm_reg) wanted, options(pure, nomem, nostack, preserves_flags));
-        }
+        let wanted = secret_index(u64::from(index));
         let (mut at, mut found) = (_mm512_setzero_si512(), _mm512_setzero_si512());
         for entry in place {
             let equal = _mm512_cmpeq_epi64_mask(at, wanted);
@@ -346,39 +334,10 @@ fn carried(mut limbs: [__m512i; DIGITS]) -> Fe8 {
     Fe8(limbs)
 }
 
-/// Rows to columns.
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn transposed(rows: &[__m512i; LANES]) -> [__m512i; LANES] {
-    let [a, b, c, d, e, f, g, h] = *rows;
-    let pair = |x, y| (_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y));
-    let ((ab0, ab1), (cd0, cd1)) = (pair(a, b), pair(c, d));
-    let ((ef0, ef1), (gh0, gh1)) = (pair(e, f), pair(g, h));
-    // Pairs of lanes are 128-bit blocks; columns 0, 2, 4 and 6 come from the first of each pair.
-    let blocks = |x, y, z, w| {
-        let (xy_even, xy_odd) = (
-            _mm512_shuffle_i64x2::<0x88>(x, y),
-            _mm512_shuffle_i64x2::<0xDD>(x, y),
-        );
-        let (zw_even, zw_odd) = (
-            _mm512_shuffle_i64x2::<0x88>(z, w),
-            _mm512_shuffle_i64x2::<0xDD>(z, w),
-        );
-        [
-            _mm512_shuffle_i64x2::<0x88>(xy_even, zw_even),
-            _mm512_shuffle_i64x2::<0x88>(xy_odd, zw_odd),
-            _mm512_shuffle_i64x2::<0xDD>(xy_even, zw_even),
-            _mm512_shuffle_i64x2::<0xDD>(xy_odd, zw_odd),
-        ]
-    };
-    let [c0, c2, c4, c6] = blocks(ab0, cd0, ef0, gh0);
-    let [c1, c3, c5, c7] = blocks(ab1, cd1, ef1, gh1);
-    [c0, c1, c2, c3, c4, c5, c6, c7]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector::available;
     use proptest::prelude::*;
 
     /// Elements as limbs in Montgomery form, where carries and borrows are longest.

@@ -11,9 +11,10 @@
 )]
 
 use super::fe::Fe;
-use super::fe8::{Entry, Fe8, LANES, available};
+use super::fe8::{Entry, Fe8};
 use super::point::Jacobian;
 use super::tables::{DIGITS, Digits, ENTRIES};
+use crate::vector::{LANES, available};
 use std::arch::x86_64::_mm512_setzero_si512;
 
 /// The table of a fixed point, as the kernel reads it.

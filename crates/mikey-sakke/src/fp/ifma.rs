@@ -21,7 +21,7 @@ use super::{Fp, LIMBS, Limbs, P, P_NEG_INV, portable};
 use std::arch::x86_64::*;
 
 /// 52-bit limbs of a factor.
-const DIGITS: usize = 20;
+pub(super) const DIGITS: usize = 20;
 /// Limbs of three vector registers.
 const LANES: usize = 24;
 const MASK: u64 = (1 << 52) - 1;
@@ -30,7 +30,7 @@ const MASK: u64 = (1 << 52) - 1;
 type Vector = [__m512i; 3];
 
 /// p in 52-bit limbs, plain and one limb up.
-const P_DIGITS: [[u64; LANES]; 2] = {
+pub(super) const P_DIGITS: [[u64; LANES]; 2] = {
     let (mut low, mut high, mut j) = ([0; LANES], [0; LANES], 0);
     while j < DIGITS {
         let (limb, shift) = (52 * j / 64, 52 * j % 64);
@@ -53,10 +53,10 @@ const P_NEGATIVE: [u64; LANES] = {
     out
 };
 /// `-1 / p mod 2^52`.
-const INVERSE: u64 = P_NEG_INV & MASK;
+pub(super) const INVERSE: u64 = P_NEG_INV & MASK;
 /// `(p * INVERSE + 1) / 2^52`, plain and one limb up. `p * INVERSE` is -1 modulo 2^52, so that it
 /// takes no product to find which multiple of it clears the lowest limb.
-const FRIENDLY: [[u64; LANES]; 2] = {
+pub(super) const FRIENDLY: [[u64; LANES]; 2] = {
     let (mut low, mut high) = ([0; LANES], [0; LANES]);
     // The lowest limb of the product is all ones: adding one clears it and carries.
     let (mut carry, mut j) = (1, 0);

@@ -12,7 +12,7 @@ fn minus(a: Limbs, small: u64) -> Limbs {
 }
 
 /// Elements in Montgomery form as raw limbs: where carries and borrows are longest.
-fn extremes() -> Vec<Limbs> {
+pub(super) fn extremes() -> Vec<Limbs> {
     let mut one = [0; LIMBS];
     one[0] = 1;
     let mut top = [0; LIMBS];
@@ -66,7 +66,7 @@ fn products_of_extremes() {
     }
 }
 
-fn limbs() -> impl Strategy<Value = Limbs> {
+pub(super) fn limbs() -> impl Strategy<Value = Limbs> {
     // Whole limbs of zeros and ones make long carries.
     let limb = prop_oneof![Just(0), Just(u64::MAX), any::<u64>()];
     prop::array::uniform16(limb)
