@@ -116,29 +116,30 @@ impl Fe8 {
         Self([_mm512_setzero_si512(); DIGITS])
     }
 
-    /// An element in all lanes.
-    #[target_feature(enable = "avx512f")]
-    #[inline]
-    fn all(limbs: &[u64; DIGITS]) -> Self {
-        Self(limbs.map(|limb| _mm512_set1_epi64(limb.cast_signed())))
-    }
-
     /// The coordinates of eight table entries; below p.
     #[target_feature(enable = "avx512f")]
     #[inline]
     pub(super) fn coordinates(rows: &[__m512i; LANES]) -> [Self; 2] {
         let [x0, x1, x2, x3, y0, y1, y2, y3] = transposed(rows);
-        [[x0, x1, x2, x3], [y0, y1, y2, y3]].map(|[a, b, c, d]| {
-            let mask = _mm512_set1_epi64(MASK.cast_signed());
-            let join = |low, high| _mm512_and_si512(_mm512_or_si512(low, high), mask);
-            Self([
-                _mm512_and_si512(a, mask),
-                join(_mm512_srli_epi64::<52>(a), _mm512_slli_epi64::<12>(b)),
-                join(_mm512_srli_epi64::<40>(b), _mm512_slli_epi64::<24>(c)),
-                join(_mm512_srli_epi64::<28>(c), _mm512_slli_epi64::<36>(d)),
-                _mm512_srli_epi64::<16>(d),
-            ])
-        })
+        [
+            Self::from_words(x0, x1, x2, x3),
+            Self::from_words(y0, y1, y2, y3),
+        ]
+    }
+
+    /// From 64-bit limbs.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn from_words(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> Self {
+        let mask = digit(MASK);
+        let join = |low, high| _mm512_and_si512(_mm512_or_si512(low, high), mask);
+        Self([
+            _mm512_and_si512(a, mask),
+            join(_mm512_srli_epi64::<52>(a), _mm512_slli_epi64::<12>(b)),
+            join(_mm512_srli_epi64::<40>(b), _mm512_slli_epi64::<24>(c)),
+            join(_mm512_srli_epi64::<28>(c), _mm512_slli_epi64::<36>(d)),
+            _mm512_srli_epi64::<16>(d),
+        ])
     }
 
     /// The lanes as elements of the scalar field.
@@ -146,12 +147,17 @@ impl Fe8 {
     pub(super) fn to_fe(self) -> [Fe; LANES] {
         // 2^256 mod p: from a factor 2^260 to 2^256, and below 2p.
         const FACTOR: [u64; DIGITS] = digits(multiple(&Fe::ONE.0, 1));
-        let limbs = self.mul(&Self::all(&FACTOR)).0.map(|limb| {
-            let mut lanes = Entry([0; LANES]);
-            // SAFETY: eight lanes are a register, and an entry is aligned as one.
-            unsafe { _mm512_store_epi64(lanes.0.as_mut_ptr().cast(), limb) };
-            lanes.0
-        });
+        let limbs = self
+            .mul(&Self(
+                FACTOR.map(|digit| _mm512_set1_epi64(digit.cast_signed())),
+            ))
+            .0
+            .map(|limb| {
+                let mut lanes = Entry([0; LANES]);
+                // SAFETY: eight lanes are a register, and an entry is aligned as one.
+                unsafe { _mm512_store_epi64(lanes.0.as_mut_ptr().cast(), limb) };
+                lanes.0
+            });
         std::array::from_fn(|lane| {
             let [a, b, c, d, e] = limbs.map(|limb| limb[lane]);
             let words = [
@@ -209,10 +215,10 @@ impl Fe8 {
     #[inline]
     pub(super) fn sub(&self, other: &Self) -> Self {
         const FOUR: [u64; DIGITS] = digits(multiple(&P, 4));
-        let four = Self::all(&FOUR).0;
         let mut out = self.0;
         for i in 0..DIGITS {
-            out[i] = _mm512_add_epi64(_mm512_sub_epi64(out[i], other.0[i]), four[i]);
+            let four = digit(FOUR[i]);
+            out[i] = _mm512_add_epi64(_mm512_sub_epi64(out[i], other.0[i]), four);
         }
         carried(out)
     }
@@ -222,12 +228,11 @@ impl Fe8 {
     #[inline]
     pub(super) fn sub_and_twice(&self, a: &Self, b: &Self) -> Self {
         const NINE: [u64; DIGITS] = digits(multiple(&P, 9));
-        let nine = Self::all(&NINE).0;
         let mut out = self.0;
         for i in 0..DIGITS {
             let twice = _mm512_add_epi64(b.0[i], b.0[i]);
             let less = _mm512_add_epi64(a.0[i], twice);
-            out[i] = _mm512_add_epi64(out[i], _mm512_sub_epi64(nine[i], less));
+            out[i] = _mm512_add_epi64(out[i], _mm512_sub_epi64(digit(NINE[i]), less));
         }
         // One less than the number of times p goes into it, or one less than that: the limbs below
         // the highest count for next to nothing.
@@ -247,10 +252,9 @@ impl Fe8 {
     #[inline]
     pub(super) fn negated_in(&self, lanes: u8) -> Self {
         const ONCE: [u64; DIGITS] = digits(multiple(&P, 1));
-        let p = Self::all(&ONCE).0;
         let mut out = self.0;
         for i in 0..DIGITS {
-            out[i] = _mm512_mask_sub_epi64(out[i], lanes, p[i], out[i]);
+            out[i] = _mm512_mask_sub_epi64(out[i], lanes, digit(ONCE[i]), out[i]);
         }
         carried(out)
     }
@@ -284,8 +288,19 @@ impl Fe8 {
     pub(super) fn exchanged<const DISTANCE: i64>(&self) -> Self {
         let lanes = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
         let from = _mm512_xor_si512(lanes, _mm512_set1_epi64(DISTANCE));
-        Self(self.0.map(|limb| _mm512_permutexvar_epi64(from, limb)))
+        let mut out = self.0;
+        for limb in &mut out {
+            *limb = _mm512_permutexvar_epi64(from, *limb);
+        }
+        Self(out)
     }
+}
+
+/// A limb in all lanes.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn digit(digit: u64) -> __m512i {
+    _mm512_set1_epi64(digit.cast_signed())
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]

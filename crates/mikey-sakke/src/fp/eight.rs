@@ -93,21 +93,24 @@ impl Fp8 {
     #[target_feature(enable = "avx512f")]
     #[inline]
     fn from_words(low: &[__m512i; LANES], high: &[__m512i; LANES]) -> Self {
-        let word = |index: usize| match index {
-            0..LANES => low[index],
-            LANES..LIMBS => high[index - LANES],
-            _ => _mm512_setzero_si512(),
-        };
-        let mask = _mm512_set1_epi64(MASK.cast_signed());
-        let mut out = [_mm512_setzero_si512(); DIGITS];
-        for i in 0..DIGITS {
-            let (at, shift) = (52 * i / 64, count(52 * i % 64));
-            let start = _mm512_srl_epi64(word(at), shift);
-            // Counts of 64 give zero.
-            let rest = _mm512_sll_epi64(word(at + 1), count(64 - 52 * i % 64));
-            out[i] = _mm512_and_si512(_mm512_or_si512(start, rest), mask);
+        let mask = digit(MASK);
+        let mut words = [_mm512_setzero_si512(); LIMBS + 1];
+        for i in 0..LANES {
+            (words[i], words[LANES + i]) = (low[i], high[i]);
         }
-        Self(out)
+        // Written out, so that every shift is a constant.
+        macro_rules! limbs {
+            ($($i:literal)*) => {
+                [$({
+                    const AT: usize = 52 * $i / 64;
+                    const SHIFT: u32 = 52 * $i % 64;
+                    let start = _mm512_srli_epi64::<SHIFT>(words[AT]);
+                    let rest = _mm512_slli_epi64::<{ 64 - SHIFT }>(words[AT + 1]);
+                    _mm512_and_si512(_mm512_or_si512(start, rest), mask)
+                }),*]
+            };
+        }
+        Self(limbs!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19))
     }
 
     /// The elements of the lanes.
@@ -151,34 +154,41 @@ impl Fp8 {
     #[target_feature(enable = "avx512f,avx512ifma")]
     #[inline]
     pub(crate) fn dot<const N: usize>(terms: &[(&Self, &Self); N]) -> Self {
-        let mut sum = [_mm512_setzero_si512(); 2 * DIGITS];
+        let zero = _mm512_setzero_si512();
+        let mut sum = [zero; 2 * DIGITS];
         for i in 0..DIGITS - 1 {
-            let lowest = lowest(sum[i], terms, i);
+            let left = std::array::from_fn(|n| terms[n].0.0[i]);
+            let lowest = lowest(sum[i], &left, terms);
             // The multiple of `p * INVERSE` that clears the lowest limb is the limb itself; what
             // remains of the multiple goes up, as the limb's carry does.
             sum[i + 1] = _mm512_add_epi64(sum[i + 1], _mm512_srli_epi64::<52>(lowest));
-            for j in 0..DIGITS {
-                let mut limb = add_products(sum[i + 1 + j], terms, i, j);
-                if j > 0 {
-                    limb = _mm512_madd52hi_epu64(limb, lowest, digit(FRIENDLY[0][j - 1]));
-                }
-                sum[i + 1 + j] = _mm512_madd52lo_epu64(limb, lowest, digit(FRIENDLY[0][j]));
-            }
-            let top = digit(FRIENDLY[0][DIGITS - 1]);
-            sum[i + 1 + DIGITS] = _mm512_madd52hi_epu64(sum[i + 1 + DIGITS], lowest, top);
+            let row = Row {
+                left,
+                multiple: lowest,
+                modulus: &FRIENDLY[0],
+                below: zero,
+            };
+            let (_, place) = sum.split_at_mut(i + 1);
+            let top = row.add_to(place, terms);
+            place[DIGITS] = _mm512_madd52hi_epu64(place[DIGITS], lowest, top);
         }
         // That leaves up to `p * INVERSE`. The last limb is cleared by a multiple of p.
-        let last = lowest(sum[DIGITS - 1], terms, DIGITS - 1);
-        let m = _mm512_madd52lo_epu64(_mm512_setzero_si512(), last, digit(INVERSE));
-        let cleared = _mm512_madd52lo_epu64(last, m, digit(P_DIGITS[0][0]));
-        let mut out = [_mm512_setzero_si512(); DIGITS];
-        for j in 0..DIGITS {
-            let limb = add_products(sum[DIGITS + j], terms, DIGITS - 1, j);
-            let limb = _mm512_madd52hi_epu64(limb, m, digit(P_DIGITS[0][j]));
-            out[j] = _mm512_madd52lo_epu64(limb, m, digit(P_DIGITS[0][j + 1]));
-        }
+        let left = std::array::from_fn(|n| terms[n].0.0[DIGITS - 1]);
+        let last = lowest(sum[DIGITS - 1], &left, terms);
+        let multiple = _mm512_madd52lo_epu64(zero, last, digit(INVERSE));
+        let below = digit(P_DIGITS[0][0]);
+        let cleared = _mm512_madd52lo_epu64(last, multiple, below);
+        let row = Row {
+            left,
+            multiple,
+            modulus: &P_UP,
+            below,
+        };
+        let (_, out) = sum.split_at_mut(DIGITS);
         out[0] = _mm512_add_epi64(out[0], _mm512_srli_epi64::<52>(cleared));
-        carried(out)
+        row.add_to(out, terms);
+        let (out, _) = out.as_chunks();
+        carried(out[0])
     }
 
     #[target_feature(enable = "avx512f,avx512ifma")]
@@ -281,9 +291,14 @@ impl Fp {
     #[target_feature(enable = "avx512f")]
     #[inline]
     fn halves(&self) -> [__m512i; 2] {
-        let (halves, _) = self.0.as_chunks::<LANES>();
-        // SAFETY: eight limbs are a register, and an element is aligned as one.
-        [0, 1].map(|half| unsafe { _mm512_load_epi64(halves[half].as_ptr().cast()) })
+        let limbs = self.0.as_ptr().cast::<i64>();
+        // SAFETY: sixteen limbs are two registers, and an element is aligned as they are.
+        unsafe {
+            [
+                _mm512_load_epi64(limbs),
+                _mm512_load_epi64(limbs.add(LANES)),
+            ]
+        }
     }
 }
 
@@ -299,30 +314,65 @@ fn digit(digit: u64) -> __m512i {
     _mm512_set1_epi64(digit.cast_signed())
 }
 
-/// What the left factors' limb i adds to the sums' lowest limb.
-#[target_feature(enable = "avx512f,avx512ifma")]
-#[inline]
-fn lowest<const N: usize>(mut limb: __m512i, terms: &[(&Fp8, &Fp8); N], i: usize) -> __m512i {
-    for (a, b) in terms {
-        limb = _mm512_madd52lo_epu64(limb, a.0[i], b.0[0]);
+/// p without its lowest limb.
+const P_UP: [u64; 24] = {
+    let (mut out, mut i) = ([0; 24], 1);
+    while i < DIGITS {
+        out[i - 1] = P_DIGITS[0][i];
+        i += 1;
     }
-    limb
+    out
+};
+
+/// One limb of each left factor, and the multiple of the modulus that clears the limb they reach.
+struct Row<const N: usize> {
+    left: [__m512i; N],
+    multiple: __m512i,
+    /// The modulus, divided by a limb.
+    modulus: &'static [u64; 24],
+    /// The limb of the modulus below that.
+    below: __m512i,
 }
 
-/// What the left factors' limb i adds to limb j above the lowest.
+impl<const N: usize> Row<N> {
+    /// Adds the products to the limbs above the cleared one; returns the highest limb of the modulus.
+    #[target_feature(enable = "avx512f,avx512ifma")]
+    #[inline]
+    fn add_to(&self, sum: &mut [__m512i], terms: &[(&Fp8, &Fp8); N]) -> __m512i {
+        // Each limb of a right factor and of the modulus is read once, for its low and its high
+        // products: reading is what limits the loop.
+        let mut right: [__m512i; N] = std::array::from_fn(|n| terms[n].1.0[0]);
+        let mut below = self.below;
+        for j in 0..DIGITS {
+            // The multiple is known last.
+            let mut limb = sum[j];
+            for n in 0..N {
+                limb = _mm512_madd52hi_epu64(limb, self.left[n], right[n]);
+                if j + 1 < DIGITS {
+                    right[n] = terms[n].1.0[j + 1];
+                    limb = _mm512_madd52lo_epu64(limb, self.left[n], right[n]);
+                }
+            }
+            let modulus = digit(self.modulus[j]);
+            limb = _mm512_madd52hi_epu64(limb, self.multiple, below);
+            limb = _mm512_madd52lo_epu64(limb, self.multiple, modulus);
+            sum[j] = limb;
+            below = modulus;
+        }
+        below
+    }
+}
+
+/// The sum's lowest limb with the left factors' limbs times the right factors.
 #[target_feature(enable = "avx512f,avx512ifma")]
 #[inline]
-fn add_products<const N: usize>(
+fn lowest<const N: usize>(
     mut limb: __m512i,
+    left: &[__m512i; N],
     terms: &[(&Fp8, &Fp8); N],
-    i: usize,
-    j: usize,
 ) -> __m512i {
-    for (a, b) in terms {
-        limb = _mm512_madd52hi_epu64(limb, a.0[i], b.0[j]);
-        if j + 1 < DIGITS {
-            limb = _mm512_madd52lo_epu64(limb, a.0[i], b.0[j + 1]);
-        }
+    for n in 0..N {
+        limb = _mm512_madd52lo_epu64(limb, left[n], terms[n].1.0[0]);
     }
     limb
 }
