@@ -4,8 +4,8 @@
 //! Identifiers are arbitrary octet strings; in MC they are the 32-octet UIDs of TS 33.180 F.2.1.
 //! Randomness is an argument. What handles a secret (KSAK, z, SSK, RSK, nonces, SSV) runs in
 //! constant time; verification of signatures handles public data only and does not. F_p and P-256
-//! are this crate's own; `crypto-bigint` inverts and computes modulo q, `p256`
-//! computes modulo the order of P-256 and is what the tests compare with.
+//! are this crate's own; `crypto-bigint` computes modulo q, `p256` modulo the order of P-256, and
+//! both are what the tests compare with.
 //!
 //! Every value from outside is checked before use: lengths, points on their curve and in their
 //! subgroup, scalars in range. [`self_test`] recomputes the RFCs' vectors at start-up.
