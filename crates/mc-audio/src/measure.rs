@@ -2,6 +2,7 @@
 
 mod align;
 mod ends;
+mod follow;
 mod fourier;
 mod stoi;
 
@@ -35,7 +36,8 @@ pub enum MeasureError {
 /// What arrived of speech.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Report {
-    /// Intelligibility (STOI), 0 to 1; above 0.75 nearly every word is understood.
+    /// Intelligibility (STOI), 0 to 1; above 0.75 nearly every word is understood. Frames that a
+    /// jitter buffer made up or skipped cost what they hide, not the place of what follows.
     pub score: f64,
     /// From a sound's place in the sent recording to its place in the received one, in
     /// microseconds; negative when the received recording begins later in the speech. None when
@@ -69,7 +71,7 @@ pub fn judge(sent: &[i16], received: &[i16]) -> Result<Report, MeasureError> {
             last_heard: false,
         });
     };
-    let aligned = align::shifted(received, offset, sent.len());
+    let aligned = follow::followed(sent, received, offset);
     let ends = ends_at(sent, received, offset)?;
     Ok(Report {
         score: stoi(sent, &aligned)?,

@@ -5,12 +5,12 @@ use crate::level::rms;
 use crate::resample::to_8k;
 
 /// Samples from one value of the envelope to the next: 4 ms.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 /// Samples of one value: 16 ms, so that the pitch does not show in it.
 const WINDOW: usize = 4 * BLOCK;
 /// Samples at 8 kHz around the best offset of the envelopes within which that of the waveforms is
 /// looked for: 24 ms.
-const NEAR: i64 = 192;
+pub(super) const NEAR: i64 = 192;
 /// Likeness of the waveforms from which their offset counts: below it a parametric codec may have
 /// made sound that is only alike in its envelope.
 const SAME_WAVE: f64 = 0.3;
@@ -36,7 +36,12 @@ pub fn offset(sent: &[i16], received: &[i16]) -> Option<i64> {
 }
 
 /// The offset around `centre` at which the waveforms are most alike, and how much.
-fn best_near(sent: &[i16], received: &[i16], centre: i64, reach: i64) -> Option<(i64, f64)> {
+pub(super) fn best_near(
+    sent: &[i16],
+    received: &[i16],
+    centre: i64,
+    reach: i64,
+) -> Option<(i64, f64)> {
     (centre - reach..=centre + reach)
         .map(|offset| (offset, likeness(sent, received, offset)))
         .max_by(|a, b| a.1.total_cmp(&b.1))
@@ -53,7 +58,7 @@ pub(super) fn shifted(received: &[i16], offset: i64, length: usize) -> Vec<i16> 
 }
 
 /// Levels above their mean.
-fn envelope(samples: &[i16]) -> Vec<f64> {
+pub(super) fn envelope(samples: &[i16]) -> Vec<f64> {
     let windows = samples.windows(WINDOW).step_by(BLOCK);
     let levels: Vec<f64> = windows.map(rms).collect();
     let mean = levels.iter().sum::<f64>() / count(levels.len().max(1));
@@ -92,7 +97,7 @@ fn best_blocks(sent: &[f64], received: &[f64]) -> Option<(i64, f64)> {
 }
 
 /// Correlation of the waveforms where they overlap at `offset`, up to 1.
-fn likeness(sent: &[i16], received: &[i16], offset: i64) -> f64 {
+pub(super) fn likeness(sent: &[i16], received: &[i16], offset: i64) -> f64 {
     let skip = |by: i64| usize::try_from(by).unwrap_or(0);
     let sent = sent.get(skip(-offset)..).unwrap_or_default();
     let received = received.get(skip(offset)..).unwrap_or_default();
@@ -114,7 +119,7 @@ fn product(a: &[i16], b: &[i16]) -> f64 {
     products.map(i64::from).sum::<i64>() as f64
 }
 
-fn to_i64(n: usize) -> i64 {
+pub(super) fn to_i64(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 

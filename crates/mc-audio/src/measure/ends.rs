@@ -102,7 +102,7 @@ fn onset(levels: &[f64], threshold: f64) -> Option<usize> {
 }
 
 /// Correlation over the length of the shorter one.
-fn correlation(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let pairs = || a.iter().zip(b);
     let length = pairs().fold(0.0, |length: f64, _| length + 1.0).max(1.0);
     let mean_a = pairs().map(|(a, _)| a).sum::<f64>() / length;

@@ -59,6 +59,7 @@ fn what_is_stretched_is_not_lost_and_what_is_cut_off_is() {
         let stretched = [before, &before[at - made_up..], behind].concat();
         let report = judge(sent, &stretched).unwrap();
         assert!(report.first_heard && report.last_heard, "{at} {report:?}");
+        assert!(report.score > 0.93, "{at} {report:?}");
         let cut = [&vec![0; RATE / 4], &stretched[RATE / 4..]].concat();
         let report = judge(sent, &cut).unwrap();
         assert!(!report.first_heard && report.last_heard, "{at} {report:?}");
