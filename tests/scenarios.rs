@@ -8,6 +8,8 @@
     reason = "a step that fails fails the test, and a step waits for one event"
 )]
 
+#[path = "scenarios/claims_stage.rs"]
+mod claims_stage;
 #[path = "scenarios/peer.rs"]
 mod peer;
 #[path = "scenarios/support.rs"]
@@ -15,6 +17,10 @@ mod support;
 
 #[path = "scenarios/approaches.rs"]
 mod approaches;
+#[path = "scenarios/claims_alike.rs"]
+mod claims_alike;
+#[path = "scenarios/claims_secrecy.rs"]
+mod claims_secrecy;
 #[path = "scenarios/console.rs"]
 mod console;
 #[path = "scenarios/counts.rs"]

@@ -111,7 +111,8 @@ async fn counted(costs: Costs) {
     assert_eq!(tokens, wanted.collect::<BTreeMap<_, _>>());
 
     let key_sets: BTreeSet<_> = key_sets(&run)
-        .filter(|(user, _)| ours.contains(user))
+        .filter(|set| ours.contains(&set.user_uri))
+        .map(|set| (set.user_uri, set.kms_uri.to_string()))
         .collect();
     let kms = format!("kms.{domain}");
     let wanted = ours.iter().map(|user| (user.clone(), kms.clone()));
@@ -167,8 +168,8 @@ fn tokens_issued(run: &Recording) -> BTreeSet<(String, String)> {
     tokens.collect()
 }
 
-/// Key sets as they came from the KMSs: whose, and of which KMS.
-fn key_sets(run: &Recording) -> impl Iterator<Item = (String, String)> {
+/// Key sets as they came from the KMSs.
+pub(crate) fn key_sets(run: &Recording) -> impl Iterator<Item = KeySet> {
     let provisioned = run
         .of(Protocol::Http)
         .filter(|e| e.name == "kms:keyprov_issued");
@@ -179,8 +180,7 @@ fn key_sets(run: &Recording) -> impl Iterator<Item = (String, String)> {
         let Some(KmsMessage::KeyProv(KmsKeyProv { key_sets })) = response.message else {
             panic!("no key sets in {text}");
         };
-        let set = |set: KeySet| (set.user_uri, set.kms_uri.to_string());
-        key_sets.into_iter().map(set)
+        key_sets
     })
 }
 

@@ -1,5 +1,6 @@
 //! Deployment, fake peers and matchers for the end-to-end tests
 
+pub mod attack;
 pub mod browser;
 pub mod lab_ca;
 pub mod libsrtp;

@@ -15,7 +15,7 @@ use crate::recording::Recording;
 /// The C program around libsrtp; mc-media's packet-for-packet test uses the same one.
 const PROGRAM: &str = include_str!("../../../crates/mc-media/tests/libsrtp/peer.c");
 /// Octets of the roll-over counter after the MKI of group media (RFC 4771 mode 3).
-const ROC: usize = 4;
+pub(crate) const ROC: usize = 4;
 
 /// What libsrtp opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +72,9 @@ pub fn check_media(run: &Recording) -> anyhow::Result<Opened> {
 
 /// Master key, salt and MKI in hexadecimal, as the C program takes them.
 #[derive(Debug, Clone)]
-struct StreamKey {
-    mki: String,
-    key_and_salt: String,
+pub(crate) struct StreamKey {
+    pub(crate) mki: String,
+    pub(crate) key_and_salt: String,
 }
 
 /// The exported keys, found by MKI.
@@ -176,13 +176,13 @@ fn index(mki: &str, cs_id: u8) -> String {
     format!("{mki}/{cs_id}")
 }
 
-struct Libsrtp {
+pub(crate) struct Libsrtp {
     child: Child,
     answers: BufReader<ChildStdout>,
 }
 
 impl Libsrtp {
-    fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let (source, program) = (folder.path().join("peer.c"), folder.path().join("peer"));
         std::fs::write(&source, PROGRAM)?;
@@ -206,14 +206,32 @@ impl Libsrtp {
     }
 
     fn ask(&mut self, verb: &str, key: &StreamKey, packet: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let answer = self.answer(verb, key, packet)?;
+        let mki = &key.mki;
+        hex::decode(&answer).with_context(|| format!("libsrtp refuses MKI {mki}: {answer}"))
+    }
+
+    /// Whether a packet opens with a key.
+    pub(crate) fn opens(
+        &mut self,
+        verb: &str,
+        key: &StreamKey,
+        packet: &[u8],
+    ) -> anyhow::Result<bool> {
+        let answer = self.answer(verb, key, packet)?;
+        // No answer is no refusal.
+        ensure!(!answer.is_empty(), "libsrtp has gone");
+        Ok(!answer.starts_with("error"))
+    }
+
+    fn answer(&mut self, verb: &str, key: &StreamKey, packet: &[u8]) -> anyhow::Result<String> {
         let stdin = self.child.stdin.as_mut().context("no pipe")?;
         let (mki, secret) = (&key.mki, &key.key_and_salt);
         writeln!(stdin, "{verb} {mki} {secret} {}", hex::encode(packet))?;
         stdin.flush()?;
         let mut answer = String::new();
         self.answers.read_line(&mut answer)?;
-        let answer = answer.trim();
-        hex::decode(answer).with_context(|| format!("libsrtp refuses MKI {mki}: {answer}"))
+        Ok(answer.trim().to_owned())
     }
 }
 

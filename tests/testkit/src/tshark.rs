@@ -140,6 +140,8 @@ pub struct SeenMikey {
     pub csb_id: String,
     /// Identities in their order (IDRi, IDRr, IDRkmsi, IDRkmsr).
     pub identities: Vec<String>,
+    /// The message itself.
+    pub octets: Vec<u8>,
 }
 
 /// Checks that tshark dissects the MIKEY message of every `application/mikey` body and of every
@@ -179,14 +181,18 @@ pub fn check_mikey(run: &Recording) -> anyhow::Result<Vec<SeenMikey>> {
         rows.len(),
         found.len()
     );
-    let seen = found.into_iter().zip(rows).map(|((_, carrier, _), row)| {
-        let cell = |n: usize| row.get(n).cloned().unwrap_or_default();
-        SeenMikey {
-            carrier,
-            csb_id: cell(0).trim_start_matches("0x").to_owned(),
-            identities: cell(1).split(',').map(str::to_owned).collect(),
-        }
-    });
+    let seen = found
+        .into_iter()
+        .zip(rows)
+        .map(|((_, carrier, octets), row)| {
+            let cell = |n: usize| row.get(n).cloned().unwrap_or_default();
+            SeenMikey {
+                carrier,
+                csb_id: cell(0).trim_start_matches("0x").to_owned(),
+                identities: cell(1).split(',').map(str::to_owned).collect(),
+                octets,
+            }
+        });
     Ok(seen.collect())
 }
 

@@ -5,11 +5,12 @@
  * Answers the packet, or "error N" with libsrtp's number. */
 #include <srtp2/srtp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct session { char id[256]; srtp_t srtp; srtp_master_key_t key; srtp_master_key_t *keys[1];
                  unsigned char octets[28], mki[8]; };
-static struct session sessions[16];
+static struct session sessions[16384];
 static int count;
 
 static int unhex(const char *text, unsigned char *out) {
@@ -22,6 +23,7 @@ static struct session *find(const char *verb, const char *mki, const char *key) 
     char id[256];
     snprintf(id, sizeof id, "%s %s %s", strstr(verb, "un") ? "in" : "out", mki, key);
     for (int i = 0; i < count; i++) if (!strcmp(sessions[i].id, id)) return &sessions[i];
+    if (count == sizeof sessions / sizeof *sessions) exit(3);
     struct session *s = &sessions[count++];
     strcpy(s->id, id);
     unhex(key, s->octets);
