@@ -4,6 +4,9 @@
 //! has come into use everywhere, so that nothing of a talk burst is lost. Within a job every subscriber is served on its own, and one that does not answer is
 //! passed over after the configured time.
 
+mod key_message;
+mod ledger;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +14,20 @@ use std::time::Duration;
 use anyhow::Context as _;
 use mc_runtime::sip::SipEndpoint;
 use mc_sip::{Method, Peer, Request, StatusCode, Uri};
-use mc_trace::{Event, KeyKind, KeyLogEntry, names};
+use mc_trace::{Event, names};
 use mc_xml::xcap_diff::{DocumentChange, XcapDiff};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::access::{View, view};
 use crate::address::{Address, Usage};
-use crate::error::Refusal;
-use crate::group_key::{GroupKey, KeyDescription, i_message};
+use crate::group_key::GroupKey;
 use crate::groups::{Group, MemberChange, is_protected};
 use crate::message;
 use crate::partners::is_shared_with_gateway;
 use crate::state::Gms;
 use crate::store::Subscription;
+use ledger::{Ledger, Told};
 
 /// Something members are to be told.
 #[derive(Debug)]
@@ -56,15 +59,23 @@ pub enum Job {
         /// The key.
         key: GroupKey,
     },
+    /// The certificate of a KMS came that a group's members depend on: its key goes to whom it
+    /// could not be brought, and to whom was told otherwise about gateways.
+    Learned {
+        /// The group.
+        group_id: String,
+    },
 }
 
 /// Works until the queue ends.
 pub async fn work(gms: Gms, endpoint: SipEndpoint, mut jobs: mpsc::UnboundedReceiver<Job>) {
+    let ledger = Arc::default();
+    let courier = Courier {
+        gms,
+        endpoint,
+        ledger,
+    };
     while let Some(job) = jobs.recv().await {
-        let courier = Courier {
-            gms: gms.clone(),
-            endpoint: endpoint.clone(),
-        };
         if let Err(error) = courier.run(job).await {
             tracing::warn!(%error, "members not told");
         }
@@ -75,12 +86,14 @@ pub async fn work(gms: Gms, endpoint: SipEndpoint, mut jobs: mpsc::UnboundedRece
 struct Courier {
     gms: Gms,
     endpoint: SipEndpoint,
+    ledger: Arc<Ledger>,
 }
 
 impl Courier {
     async fn run(&self, job: Job) -> anyhow::Result<()> {
         let now_ms = self.gms.clock.unix_ms();
         let mut subscriptions = self.gms.store.subscriptions(now_ms).await?;
+        self.ledger.keep(&subscriptions);
         let mut tasks = JoinSet::new();
         match job {
             Job::Subscribed(id) => {
@@ -130,6 +143,15 @@ impl Courier {
                 for subscription in one_per_impu(subscriptions, &group_id) {
                     let (courier, group, key) = (self.clone(), group.clone(), key.clone());
                     tasks.spawn(async move { courier.revoke(&subscription, &group, &key).await });
+                }
+            }
+            Job::Learned { group_id } => {
+                let Some(group) = self.gms.group(&group_id).await? else {
+                    return Ok(());
+                };
+                for subscription in one_per_impu(subscriptions, &group_id) {
+                    let (courier, group) = (self.clone(), group.clone());
+                    tasks.spawn(async move { courier.bring_missing(&subscription, &group).await });
                 }
             }
         }
@@ -294,6 +316,37 @@ impl Courier {
         self.deliver(subscription, group, &key, false).await
     }
 
+    /// Brings the group's key unless its member has been told the same, or is about to be.
+    async fn bring_missing(
+        &self,
+        subscription: &Subscription,
+        group: &Group,
+    ) -> anyhow::Result<()> {
+        let Some(ring) = self
+            .gms
+            .keys
+            .now()
+            .filter(|_| is_protected(&group.document))
+        else {
+            return Ok(());
+        };
+        let group_id = group.document.uri();
+        let last = self.ledger.last(subscription, group_id);
+        if last.is_none() && self.gms.with_dialog(&subscription.id, |_| ()).is_some() {
+            // The subscription is new: the job that brings its first key waits.
+            return Ok(());
+        }
+        let key = self.gms.group_key(group_id).await?;
+        let now = Told {
+            gmk_id: key.id,
+            shared_with_gateway: is_shared_with_gateway(&self.gms, &ring, &group.document),
+        };
+        if last == Some(Some(now)) {
+            return Ok(());
+        }
+        self.bring_key(subscription, group).await
+    }
+
     async fn deliver(
         &self,
         subscription: &Subscription,
@@ -301,9 +354,25 @@ impl Courier {
         key: &GroupKey,
         revoked: bool,
     ) -> anyhow::Result<()> {
+        let outcome = self.send_key(subscription, group, key, revoked).await;
+        if !revoked {
+            let told = outcome.as_ref().ok().copied();
+            self.ledger.put(subscription, group.document.uri(), told);
+        }
+        outcome.map(|_| ())
+    }
+
+    async fn send_key(
+        &self,
+        subscription: &Subscription,
+        group: &Group,
+        key: &GroupKey,
+        revoked: bool,
+    ) -> anyhow::Result<Told> {
         //= TS 33.180 5.7
         let member = &subscription.mcptt_id;
-        let octets = self.gms.key_message(group, key, member, revoked).await?;
+        let message = self.gms.key_message(group, key, member, revoked).await?;
+        let octets = message.octets;
         let gms = self.gms.config.uri.as_str();
         let mut rng = mc_runtime::rng();
         let request = message::key_delivery(gms, &subscription.impu, member, octets, &mut rng)?;
@@ -318,7 +387,10 @@ impl Courier {
         self.gms
             .audit("gmk_delivered", Some(member), Some(group_id), &detail)
             .await;
-        Ok(())
+        Ok(Told {
+            gmk_id: id,
+            shared_with_gateway: message.shared_with_gateway,
+        })
     }
 
     async fn notify(
@@ -376,50 +448,6 @@ impl Courier {
 }
 
 impl Gms {
-    /// The I_MESSAGE with a group's key for one member, made off the async workers.
-    pub(crate) async fn key_message(
-        &self,
-        group: &Group,
-        key: &GroupKey,
-        member: &str,
-        revoked: bool,
-    ) -> Result<Vec<u8>, Refusal> {
-        let limit = Duration::from_secs(self.config.delivery_timeout_s);
-        let document = &group.document;
-        let members = document.members().iter().map(|m| m.uri.as_str());
-        let members: Vec<&str> = members.collect();
-        let ring = self.keys.ring_for(member, &members, limit).await;
-        let ring = ring.ok_or(Refusal::NoKeys)?;
-        let description = KeyDescription {
-            group_id: document.uri().to_owned(),
-            text: document.display_name().unwrap_or_default(),
-            revoked,
-            shared_with_gateway: is_shared_with_gateway(self, &ring, document),
-        };
-        let (time, own) = (self.message_time(), self.config.uri.clone());
-        let (key, member) = (key.clone(), member.to_owned());
-        self.log_key(&key);
-        let made = tokio::task::spawn_blocking(move || {
-            let keys = ring.current(own.as_str(), time).ok_or(Refusal::NoKeys)?;
-            //= TS 33.180 5.2.7
-            let kms = ring.certificate_for(&member);
-            let kms = kms.ok_or_else(|| Refusal::UnknownKms(member.clone()))?;
-            let (sender, receiver) = ((keys, ring.root()), (member.as_str(), kms));
-            let mut rng = mc_runtime::rng();
-            let made = i_message(sender, receiver, &key, &description, time, &mut rng);
-            made.map_err(|error| Refusal::Internal(error.into()))
-        });
-        made.await
-            .map_err(|error| Refusal::Internal(error.into()))?
-    }
-
-    fn log_key(&self, key: &GroupKey) {
-        use mc_ids::Key128 as _;
-        let id = key.id.key_id().0;
-        let entry = KeyLogEntry::distributed(KeyKind::Gmk, id, key.key.octets(), &key.rand);
-        self.tracer.key(entry);
-    }
-
     /// Whether a user may be told of a group's changes.
     pub(crate) fn may_watch(&self, user: &mc_ids::McServiceId, group: &Group) -> bool {
         view(&self.config, user, &group.document) != View::Denied

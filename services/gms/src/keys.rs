@@ -25,7 +25,25 @@ const WATCH: Duration = Duration::from_secs(60);
 pub struct KeyWatch {
     ring: watch::Receiver<Option<Arc<KeyRing>>>,
     missed: Arc<Notify>,
-    asked: Arc<Mutex<Option<Instant>>>,
+    asked: Arc<Mutex<Option<Question>>>,
+}
+
+/// When a newer key ring was asked for, and which there was then.
+#[derive(Debug)]
+struct Question {
+    at: Instant,
+    held: Arc<KeyRing>,
+}
+
+/// What is to be done about certificates that are missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missed {
+    /// Ask for them.
+    Ask,
+    /// They have been asked for, and the answer is not there yet.
+    Await,
+    /// The answer came a moment ago.
+    Answered,
 }
 
 /// The other end of a [`KeyWatch`].
@@ -93,13 +111,16 @@ impl KeyWatch {
         let found = async {
             let first = ring.wait_for(Option::is_some).await.ok()?.clone()?;
             let known = |user: &str| first.certificate_for(user).is_some();
-            // The receiver gets no key without one; about others the question can wait a moment.
-            let all = members.iter().all(|member| known(member)) || self.asked_just_now();
-            if known(receiver) && all {
+            let all = known(receiver) && members.iter().all(|member| known(member));
+            if all {
                 return Some(first);
             }
-            ring.mark_unchanged();
-            self.missed.notify_one();
+            match self.about_missed(&first) {
+                // The receiver gets no key without one; about others the question can wait.
+                Missed::Answered if known(receiver) => return Some(first),
+                Missed::Await => {}
+                Missed::Answered | Missed::Ask => self.missed.notify_one(),
+            }
             // Nobody to ask: what is there has to do.
             let _asked = tokio::time::timeout(patience / 2, ring.changed()).await;
             let newer = ring.borrow().clone();
@@ -108,15 +129,24 @@ impl KeyWatch {
         tokio::time::timeout(patience, found).await.ok().flatten()
     }
 
-    /// Whether the KMS was asked within the pause; from now on it was.
-    fn asked_just_now(&self) -> bool {
+    /// What to do, and notes that it is done.
+    fn about_missed(&self, held: &Arc<KeyRing>) -> Missed {
         let now = Instant::now();
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let recently = asked.is_some_and(|then| now.duration_since(then) < ASK_PAUSE);
-        if !recently {
-            *asked = Some(now);
+        let recent = asked
+            .as_ref()
+            .filter(|question| now.duration_since(question.at) < ASK_PAUSE);
+        match recent {
+            Some(question) if Arc::ptr_eq(&question.held, held) => Missed::Await,
+            Some(_) => Missed::Answered,
+            None => {
+                *asked = Some(Question {
+                    at: now,
+                    held: held.clone(),
+                });
+                Missed::Ask
+            }
         }
-        recently
     }
 }
 

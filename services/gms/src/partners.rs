@@ -1,6 +1,7 @@
-//! What a change of trust means for groups with members of partner domains: a group that now has a
-//! member behind a security gateway tells its members so, and one whose member's domain is no longer
-//! trusted gets a new key, which that member does not get.
+//! What a change of trust means for groups with members of partner domains: who could not be given
+//! the key gets it, a group that now has a member behind a security gateway tells those members that
+//! were told otherwise, and one whose member's domain is no longer trusted gets a new key, which that
+//! member does not get.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,10 +83,9 @@ impl Gms {
             let lost = earlier.reachable.difference(&reach.reachable).next();
             let outcome = if lost.is_some() {
                 self.rekey_untrusted(group_id).await
-            } else if reach.ends_at_gateway && !earlier.ends_at_gateway {
-                self.tell(Job::Rekeyed {
+            } else if reach != earlier {
+                self.tell(Job::Learned {
                     group_id: group_id.clone(),
-                    replaced: None,
                 });
                 Ok(())
             } else {

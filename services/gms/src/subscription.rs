@@ -116,8 +116,12 @@ async fn accepted(gms: &Gms, incoming: &IncomingRequest) -> Result<Accepted, Res
         selectors,
         expires_ms: end_ms(gms, expires),
     };
-    stored(gms, &subscription).await.map_err(respond)?;
+    // A stored subscription without a dialog is taken for one of before a restart.
     gms.put_dialog(&subscription.id, dialog);
+    if let Err(status) = stored(gms, &subscription).await {
+        gms.remove_dialog(&subscription.id);
+        return Err(respond(status));
+    }
     tracing::info!(
         documents = subscription.selectors.len(),
         "subscribed to group documents"

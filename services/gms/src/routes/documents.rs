@@ -127,9 +127,8 @@ async fn key_document(
         return Err(Refusal::NoKeys);
     }
     let key = gms.group_key(group_id).await?;
-    let mikey = gms
-        .key_message(&group, &key, requester.as_str(), false)
-        .await?;
+    let message = gms.key_message(&group, &key, requester.as_str(), false);
+    let mikey = message.await?.octets;
     let gktp = Gktp {
         id: key.id.to_string(),
         activation_time: None,

@@ -1,6 +1,8 @@
 //! Members of partner domains: keys under their own KMS, the gateway that represents them, and what
 //! a change of trust does to a group.
 
+use std::collections::BTreeMap;
+
 use gms::assertions::Count;
 use mc_sip::{Multipart, StatusCode, mcptt};
 use mc_xml::mcptt_info::{Content, McpttInfo};
@@ -77,6 +79,49 @@ async fn trust_that_comes_and_goes_changes_the_groups_keys() {
     lab.request(Method::PUT, &path, ADMIN).send().await.unwrap();
     let changed = [lab.notified().await, lab.notified().await];
     assert!(changed.iter().all(|diff| diff.documents.len() == 1));
+}
+
+/// A change of the group comes next, one NOTIFY for each subscriber, and no key.
+async fn only_a_change_comes(lab: &mut Lab, subscribers: usize) {
+    let path = format!("/admin/groups/{INTEROP}/members/{BOB}");
+    lab.request(Method::PUT, &path, ADMIN).send().await.unwrap();
+    for _ in 0..subscribers {
+        assert_eq!(lab.notified().await.documents.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_learned_with_the_first_key_brings_none_twice() {
+    let mut lab = Lab::start().await;
+    // The domains trust each other already, which the server learns when it has something to send.
+    lab.trust_when_asked(&[&lab.gateway]);
+    assert_eq!(represented(&mut lab, UNIT).await, StatusCode::OK);
+    let unit = lab.key_for(UNIT).await;
+    lab.subscribed(ALICE, &selectors()).await;
+    let alice = lab.key_for(ALICE).await;
+    assert_eq!(unit.id, alice.id);
+    assert!(tells_of_a_gateway(&alice) && tells_of_a_gateway(&unit));
+    only_a_change_comes(&mut lab, 2).await;
+}
+
+#[tokio::test]
+async fn who_could_not_be_given_the_key_gets_it_when_its_domain_is_trusted() {
+    let mut lab = Lab::start().await;
+    assert_eq!(represented(&mut lab, UNIT).await, StatusCode::OK);
+    // Served after the unit, whose key has failed by then.
+    lab.subscribed(ALICE, &selectors()).await;
+    let alice = lab.key_for(ALICE).await;
+    lab.trust(&[&lab.gateway]);
+    let mut keys = BTreeMap::new();
+    for _ in 0..2 {
+        let (member, key) = lab.any_key().await;
+        keys.insert(member, key.id);
+    }
+    let both = [ALICE, UNIT].map(|member| (member.to_owned(), alice.id));
+    assert_eq!(keys, both.into());
+    // The same certificates again are nothing new.
+    lab.trust(&[&lab.gateway]);
+    only_a_change_comes(&mut lab, 2).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! endpoint in the place of the MCPTT server.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, routing::get};
 use gms::config::{Config, GroupSeed, Representation};
@@ -92,6 +92,8 @@ pub(crate) struct Lab {
     /// The KMS of a gateway's domain, trusted once [`Lab::trust`] says so.
     pub(crate) gateway: Kms,
     keys: Arc<KeySender>,
+    /// What it is told when it asks next; before that, what it was told last.
+    known_when_asked: Arc<Mutex<Option<KeyRing>>>,
     pub(crate) sip: SipEndpoint,
     pub(crate) incoming: mpsc::Receiver<Incoming>,
     pub(crate) gms_sip: SocketAddr,
@@ -231,6 +233,7 @@ impl Lab {
             gms,
             gateway,
             keys: Arc::new(sender),
+            known_when_asked: Arc::default(),
             base: format!("http://{}", server.address),
             http: http::client(&http::ClientConfig::default()).unwrap(),
             clock,
@@ -245,12 +248,13 @@ impl Lab {
         lab.trust(&[]);
         // Asked for newer certificates, the KMS has none but those the test has said.
         let (keys, watch) = (lab.keys.clone(), lab.gms.keys.clone());
-        let stop = lab.stop.clone();
+        let (stop, known) = (lab.stop.clone(), lab.known_when_asked.clone());
         let answering = async move {
             loop {
                 keys.missed().await;
-                let now = watch.now().unwrap();
-                keys.send(KeyRing::clone(&now));
+                let held = || KeyRing::clone(&watch.now().unwrap());
+                let ring = known.lock().unwrap().take();
+                keys.send(ring.unwrap_or_else(held));
             }
         };
         tokio::spawn(async move { stop.run_until_cancelled(answering).await });
@@ -259,12 +263,20 @@ impl Lab {
 
     /// The partner domains that the server's KMS tells of from now on.
     pub(crate) fn trust(&self, partners: &[&Kms]) {
+        self.keys.send(self.ring(partners));
+    }
+
+    /// The same, but the server learns of them only when it asks.
+    pub(crate) fn trust_when_asked(&self, partners: &[&Kms]) {
+        *self.known_when_asked.lock().unwrap() = Some(self.ring(partners));
+    }
+
+    fn ring(&self, partners: &[&Kms]) -> KeyRing {
         let partners = partners.iter().map(|kms| kms.certificate.clone());
         let now = NtpTime::from_unix(self.clock.unix());
         let own = vec![self.kms.keys(GMS, now)];
         let root = self.kms.certificate.clone();
-        self.keys
-            .send(KeyRing::new(root, partners.collect(), None, own));
+        KeyRing::new(root, partners.collect(), None, own)
     }
 
     pub(crate) fn claims(&self, mcptt_id: &str) -> Value {

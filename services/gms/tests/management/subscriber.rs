@@ -139,15 +139,23 @@ impl Lab {
 
     /// The next request, which must be a MESSAGE with a key for `member`.
     pub(crate) async fn key_for(&mut self, member: &str) -> MemberKey {
+        let (receiver, key) = self.any_key().await;
+        assert_eq!(receiver, member);
+        key
+    }
+
+    /// The next request, which must be a MESSAGE with a key, and for whom.
+    pub(crate) async fn any_key(&mut self) -> (String, MemberKey) {
         let incoming = self.next_request().await;
         let request = &incoming.request;
         assert_eq!(request.method, Method::Message);
-        assert_eq!(request.uri.to_string(), impu(member));
         let parts = Multipart::of(&request.headers, &request.body).unwrap();
         let info = parts.get(mcptt::media::MCPTT_INFO).unwrap();
         let info = McpttInfo::parse(&info.content).unwrap();
-        assert_eq!(info.request_uri.unwrap().uri(), Some(member));
+        let member = info.request_uri.unwrap().uri().unwrap().to_owned();
+        assert_eq!(request.uri.to_string(), impu(&member));
         let mikey = parts.get(mcptt::media::MIKEY).unwrap();
-        opened(self, member, &mikey.content)
+        let key = opened(self, &member, &mikey.content);
+        (member, key)
     }
 }
