@@ -16,6 +16,7 @@ mod method;
 mod name_addr;
 mod params;
 mod parse;
+pub mod ptt;
 pub mod sdp;
 mod session_timer;
 mod status;

@@ -3,11 +3,10 @@
 //! A radio is `sip:unitN@lmr`: calls to it and what it dials go one to one (`unit_call`).
 //!
 //! Any softphone may INVITE into a channel. Its speech is its push-to-talk: a packet of speech
-//! presses, 500 ms without release. A peer that also sends INFO ([`ptt`]) is taken at its word and
+//! presses, 500 ms without release. A peer that also sends INFO ([`mc_sip::ptt`]) is taken at its word and
 //! told who talks the same way.
 
 mod leg;
-pub mod ptt;
 mod rtp;
 mod sip_trace;
 mod unit_call;

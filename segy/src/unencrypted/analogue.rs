@@ -1,11 +1,10 @@
 //! Analogue channels: talkgroup N is the conference `sip:chanN@` of the radio system, speech is RTP
-//! PCMU, push-to-talk travels as INFO in the dialog ([`ptt`]). The gateway is the calling party and
+//! PCMU, push-to-talk travels as INFO in the dialog ([`mc_sip::ptt`]). The gateway is the calling party and
 //! stays in each conference. Unit N is `sip:unitN@` of the radio system; what units dial comes as an
 //! INVITE to the gateway (`unit_call`).
 
 mod leg;
 mod listener;
-pub mod ptt;
 mod session;
 mod speaker;
 mod unit_call;

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mc_runtime::sip::{IncomingRequest, SipEndpoint};
+use mc_sip::ptt::{MEDIA_TYPE, Ptt, PttInfo};
 use mc_sip::{Dialog, Method, Peer, Request, StatusCode, name};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::ptt::{MEDIA_TYPE, Ptt, PttInfo};
 use super::rtp::{FRAME_US, Playout, Sender};
 use super::sip_trace;
 use crate::air::AirContext;

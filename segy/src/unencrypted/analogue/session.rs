@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use mc_runtime::CancellationToken;
 use mc_runtime::sip::IncomingRequest;
+use mc_sip::ptt::{MEDIA_TYPE, Ptt, PttInfo};
 use mc_sip::{Dialog, Method, StatusCode, name};
 use mc_trace::{Endpoint, Event, names};
 use rand_core::Rng;
@@ -16,7 +17,6 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::listener::Listener;
-use super::ptt::{MEDIA_TYPE, Ptt, PttInfo};
 use super::speaker::Speaker;
 use super::{ALLOWED, Shared};
 use crate::bridge::{ExternalCommand, ExternalEvent, ExternalTalker};

@@ -1,6 +1,8 @@
-//! Push-to-talk inside the dialog: INFO with a small JSON body, both ways.
+//! Push-to-talk of an analogue radio channel: INFO inside its dialog with a small JSON body, both ways.
 //!
-//! `{"ptt":"on","unit":"1001","emergency":false,"talker":"sip:alice@mc.example"}`
+//! `{"ptt":"on","unit":"1001","emergency":false,"talker":"sip:alice@mc.example"}`. The format is our
+//! own: SIP has none for a channel's key. A softphone knows nothing of it and is understood by its
+//! speech alone.
 
 use serde::{Deserialize, Serialize};
 
