@@ -1,7 +1,6 @@
 //! An MC user driven message by message, so that each message can be made wrong.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lab::parties::{http_config, kms_client, log_in};
 use lab::supervisor::Lab;
@@ -22,7 +21,7 @@ use mikey::{Distribution, KmsCertificate, UserKeys};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
-use crate::support::{PATIENCE, status};
+use crate::support::until_affiliated;
 
 /// PSI of the server's participating function.
 pub(crate) const SERVER: &str = "sip:mcptt@mc.example";
@@ -93,18 +92,7 @@ impl Peer {
     /// Affiliates; the answer comes before the server has looked at the groups (9.2.2.2.3).
     pub(crate) async fn affiliate_and_wait(&self, lab: &Lab, groups: &[&str]) {
         assert_eq!(self.ask(self.affiliate(groups)).await.status, 200);
-        let affiliated = async {
-            loop {
-                let status = status(lab).await;
-                let all = status["affiliations"].as_array().unwrap();
-                let own = all.iter().filter(|one| one["mcptt_id"] == self.id());
-                if own.count() == groups.len() {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, affiliated).await.unwrap();
+        until_affiliated(lab, self.id(), groups.len()).await;
     }
 
     pub(crate) fn id(&self) -> &str {

@@ -105,6 +105,22 @@ pub(crate) async fn status(lab: &Lab) -> Value {
     asked.send().await.unwrap().json().await.unwrap()
 }
 
+/// Waits until a user is affiliated to so many groups: a PUBLISH is answered before the server has
+/// looked at them (TS 24.379 9.2.2.2.3).
+pub(crate) async fn until_affiliated(lab: &Lab, user: &str, groups: usize) {
+    let affiliated = async {
+        loop {
+            let status = status(lab).await;
+            let all = status["affiliations"].as_array().unwrap();
+            if all.iter().filter(|one| one["mcptt_id"] == user).count() == groups {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, affiliated).await.unwrap();
+}
+
 /// What all servers keep: registrations, affiliations and calls; documents, keys and subscriptions
 /// of groups; how many key sets were issued. No secrets, nothing that changes by itself.
 pub(crate) async fn kept(lab: &Lab) -> Value {
