@@ -96,9 +96,7 @@ impl MasterSecret {
             rng.fill_bytes(&mut octets);
             let z = Scalar::reduce(&octets);
             octets.zeroize();
-            let small =
-                Scalar::from_octets(&[1]).is_some_and(|one| z.to_octets() == one.to_octets());
-            if !bool::from(z.is_zero()) && !small {
+            if !bool::from(z.is_zero() | z.ct_eq(&Scalar::ONE)) {
                 return Self(z.to_octets());
             }
         }
@@ -111,9 +109,7 @@ impl MasterSecret {
     pub fn from_octets(octets: &[u8]) -> Result<Self, CryptoError> {
         let out_of_range = CryptoError::ScalarRange("z");
         let z = Scalar::from_octets(octets).ok_or(out_of_range)?;
-        let [.., last] = z.to_octets();
-        let below_two = z.to_octets().iter().take(FIELD_OCTETS - 1).all(|o| *o == 0) && last < 2;
-        if below_two {
+        if bool::from(z.is_zero() | z.ct_eq(&Scalar::ONE)) {
             Err(out_of_range)
         } else {
             Ok(Self(z.to_octets()))
