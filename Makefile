@@ -15,9 +15,10 @@ TEST_PACKAGES := tshark sngrep libsrtp2-dev libwolfssl-dev sip-tester xmlsec1 li
 PYTHON_PACKAGES := authlib==1.* pystoi numpy requests cryptography
 FUZZ_TARGETS := $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 FUZZ_S ?= 60
+TIMING_S ?= 20
 BINARIES := -p idms -p kms -p gms -p mcptt-server -p segy -p lmr-sim -p web-ui -p lab
 
-.PHONY: help demo lab lab-down test check bench fuzz e2e-docker fmt clean
+.PHONY: help demo lab lab-down test check bench timing fuzz e2e-docker fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
@@ -52,6 +53,13 @@ bench: $(STAMPS)/build $(STAMPS)/test ## measure the cryptography against wolfSS
 	cc -O2 -Wall -Wextra -o target/bench/wolfssl benches/crypto/wolfssl.c $$(pkg-config --cflags --libs wolfssl)
 	cargo build --release --quiet -p bench-crypto
 	target/release/bench-crypto target/bench/wolfssl target/bench/crypto.json
+
+timing: $(STAMPS)/build ## look for secrets in the time of the cryptography: valgrind, then a t-test, TIMING_S seconds each
+	$(call install,valgrind)
+	cargo build --release --quiet -p bench-crypto
+	@mkdir -p target/bench
+	valgrind --error-limit=no --num-callers=14 --read-inline-info=yes --log-file=target/bench/secrets.log target/release/secrets
+	target/release/timing $(TIMING_S)
 
 # cargo-fuzz asks for options of the compiler that are not stable; the toolchain stays the same.
 fuzz: $(STAMPS)/build $(STAMPS)/fuzz ## feed every reader of peers' octets with garbage, FUZZ_S seconds each
