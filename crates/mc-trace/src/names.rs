@@ -83,7 +83,7 @@ declared! {
     MCPTT_CALL_LEFT = "mcptt:call_left", MCPTT_1, None, "TS 24.379 10.1.1", "a party left a call";
     MCPTT_CALL_ENDED = "mcptt:call_ended", MCPTT_1, None, "TS 24.379 10.1.1", "a call ended";
     MCPTT_EMERGENCY = "mcptt:emergency", MCPTT_1, None, "TS 24.379 6.2.8.1", "an emergency in a group was declared, or is over";
-    MCPTT_ASSERTION_REFUSED = "mcptt:assertion_refused", MCPTT_1, None, "TS 24.379 6.8.3", "a partner asserted an identity that is not its own";
+    MCPTT_ASSERTION_REFUSED = "mcptt:assertion_refused", MCPTT_1, None, "TS 24.379 6.8.3", "a user or a partner asserted an identity or alias that is not its own";
     MCPTT_REFUSED = "mcptt:refused", MCPTT_1, None, "TS 24.379 4.4.2", "the MCPTT server refused a request";
 
     // Floor control

@@ -2,6 +2,7 @@
 
 pub mod affiliation;
 pub mod alias;
+pub mod assertions;
 pub mod authorisation;
 pub mod call;
 mod calls;

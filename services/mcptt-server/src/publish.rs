@@ -12,6 +12,7 @@ use mc_xml::affiliation::{AffiliationPresence, Tuple};
 use mc_xml::poc_settings::PocSettings;
 
 use crate::affiliation::ClientKey;
+use crate::assertions;
 use crate::call::session::SessionInput;
 use crate::info::{self, OpenedBody};
 use crate::interconnection::affiliation;
@@ -36,10 +37,18 @@ pub(crate) async fn handle(server: &Server, request: IncomingRequest) {
 }
 
 /// The PUBLISH must be about the sender's own MCPTT ID.
-fn own_id(opened: &OpenedBody, sender: &Binding) -> Result<(), Refusal> {
+fn own_id(
+    server: &Server,
+    request: &IncomingRequest,
+    opened: &OpenedBody,
+    sender: &Binding,
+) -> Result<(), Refusal> {
     match info::uri(opened.info.request_uri.as_ref()) {
         Some(id) if id == sender.mcptt_id.as_str() => Ok(()),
-        Some(_) => Err(Refusal::forbidden(McWarning::FunctionNotAllowed)),
+        Some(id) => {
+            let asserted = (id, McWarning::FunctionNotAllowed);
+            Err(assertions::refused(server, request, sender, asserted))
+        }
         None => Err(Refusal::status(StatusCode::BAD_REQUEST)),
     }
 }
@@ -56,7 +65,7 @@ async fn presence(server: &Server, request: &IncomingRequest) -> Result<(), Refu
     if affiliation::is_about_a_group(&opened, &sender) {
         return affiliation::publish(server, request, &sender, &opened, expires).await;
     }
-    own_id(&opened, &sender)?;
+    own_id(server, request, &opened, &sender)?;
     // A client that gives everything up may say so without a body.
     if expires == 0 && opened.parts.get(media::PIDF).is_none() {
         return own_affiliation(server, request, &sender, None).await;
@@ -71,11 +80,14 @@ async fn presence(server: &Server, request: &IncomingRequest) -> Result<(), Refu
 
 /// The tuple of the sender's client.
 fn own_tuple<'a>(
+    server: &Server,
+    request: &IncomingRequest,
     presence: &'a AffiliationPresence,
     sender: &Binding,
 ) -> Result<&'a Tuple, Refusal> {
     if presence.entity != sender.mcptt_id.as_str() {
-        return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
+        let asserted = (presence.entity.as_str(), McWarning::FunctionNotAllowed);
+        return Err(assertions::refused(server, request, sender, asserted));
     }
     let own = |tuple: &&Tuple| tuple.id == sender.client_id.as_str();
     let tuple = presence.tuples.iter().find(own);
@@ -92,7 +104,7 @@ async fn aliases(
     presence: &AffiliationPresence,
     give_up: bool,
 ) -> Result<(), Refusal> {
-    let tuple = own_tuple(presence, sender)?;
+    let tuple = own_tuple(server, request, presence, sender)?;
     let listed: BTreeSet<String> = tuple.functional_aliases.iter().cloned().collect();
     let allowed = &server
         .parts
@@ -100,8 +112,10 @@ async fn aliases(
         .users
         .of(&sender.mcptt_id)
         .functional_aliases;
-    if !give_up && !listed.iter().all(|alias| allowed.contains(alias)) {
-        return Err(Refusal::forbidden(McWarning::NotAuthorisedFunctionalAlias));
+    let foreign = |alias: &&String| !give_up && !allowed.contains(*alias);
+    if let Some(alias) = listed.iter().find(foreign) {
+        let asserted = (alias.as_str(), McWarning::NotAuthorisedFunctionalAlias);
+        return Err(assertions::refused(server, request, sender, asserted));
     }
     let client: ClientKey = (sender.mcptt_id.clone(), sender.client_id.clone());
     let wanted = if give_up {
@@ -164,7 +178,7 @@ async fn own_affiliation(
         0
     };
     let wanted = match &presence {
-        Some(presence) => wanted(presence, sender)?,
+        Some(presence) => wanted(server, request, presence, sender)?,
         None => BTreeSet::new(),
     };
     let p_id = presence.and_then(|presence| presence.p_id);
@@ -193,9 +207,14 @@ async fn own_affiliation(
 }
 
 /// The groups of the sender's tuple.
-fn wanted(presence: &AffiliationPresence, sender: &Binding) -> Result<BTreeSet<GroupId>, Refusal> {
+fn wanted(
+    server: &Server,
+    request: &IncomingRequest,
+    presence: &AffiliationPresence,
+    sender: &Binding,
+) -> Result<BTreeSet<GroupId>, Refusal> {
     let bad = || Refusal::status(StatusCode::BAD_REQUEST);
-    let tuple = own_tuple(presence, sender)?;
+    let tuple = own_tuple(server, request, presence, sender)?;
     let groups = tuple
         .affiliations
         .iter()
@@ -281,7 +300,7 @@ async fn settings(server: &Server, request: &IncomingRequest) -> Result<(), Refu
     }
     let opened = info::open(server, request, &sender)?;
     if opened.info.access_token.is_none() {
-        own_id(&opened, &sender)?;
+        own_id(server, request, &opened, &sender)?;
     } else {
         let authorised = server.parts.authoriser.authorise(&opened.parts).await?;
         if authorised.mcptt_id != sender.mcptt_id || authorised.client_id != sender.client_id {

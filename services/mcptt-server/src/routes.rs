@@ -19,7 +19,7 @@ async fn show(State(server): State<Arc<OnceLock<Arc<Server>>>>) -> Json<Value> {
     let Some(server) = server.get() else {
         return Json(json!({
             "registrations": [], "affiliations": [], "functional_aliases": [], "calls": [],
-            "partners": []
+            "partners": [], "refused_assertions": {}
         }));
     };
     let registrations: Vec<Value> = server
@@ -86,6 +86,7 @@ async fn show(State(server): State<Arc<OnceLock<Arc<Server>>>>) -> Json<Value> {
         .collect();
     Json(json!({
         "registrations": registrations, "affiliations": affiliations,
-        "functional_aliases": aliases, "calls": calls, "partners": partners
+        "functional_aliases": aliases, "calls": calls, "partners": partners,
+        "refused_assertions": server.assertions
     }))
 }

@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 
 use crate::affiliation::Affiliations;
 use crate::alias::FunctionalAliases;
+use crate::assertions::Assertions;
 use crate::authorisation::Authoriser;
 use crate::call::session::SessionInput;
 pub(crate) use crate::calls::Calls;
@@ -64,6 +65,7 @@ pub struct Server {
     pub(crate) controlling: Uri,
     routes: Vec<(Uri, Peer)>,
     pub(crate) partners: Partners,
+    pub(crate) assertions: Assertions,
     pub(crate) hidden: Hidden,
     registrations: Mutex<Registrations>,
     affiliations: Mutex<Affiliations>,
@@ -127,6 +129,7 @@ impl Server {
             registrations: Mutex::new(registrations),
             affiliations: Mutex::new(affiliations),
             aliases: Mutex::new(aliases),
+            assertions: Assertions::of(&parts.config.users),
             subscriptions: Mutex::default(),
             calls: Mutex::default(),
             watch: GroupWatch::default(),

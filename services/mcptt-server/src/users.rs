@@ -68,6 +68,11 @@ pub struct Users {
 }
 
 impl Users {
+    /// The users with a policy of their own.
+    pub fn listed(&self) -> impl Iterator<Item = &str> {
+        self.listed.keys().map(String::as_str)
+    }
+
     /// The policy of a user.
     #[must_use]
     pub fn of(&self, user: &McServiceId) -> &UserPolicy {
