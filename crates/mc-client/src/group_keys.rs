@@ -137,13 +137,25 @@ impl GroupKeys {
     /// packets, because members switch at slightly different times; revoked ones do not.
     #[must_use]
     pub fn master_key(&self, mki: Mki, group: &GroupId) -> Option<MasterKey> {
-        let Mki::Group { gmk_id, guk_id } = mki else {
+        let Mki::Group { guk_id, .. } = mki else {
+            return None;
+        };
+        let key = self.receiving(mki, group)?;
+        Some(key.master_key(KeyId(guk_id)))
+    }
+
+    /// Whether packets with this MKI are opened: a key that was known may be revoked since.
+    #[must_use]
+    pub fn opens(&self, mki: Mki, group: &GroupId) -> bool {
+        self.receiving(mki, group).is_some()
+    }
+
+    fn receiving(&self, mki: Mki, group: &GroupId) -> Option<&GroupKey> {
+        let Mki::Group { gmk_id, .. } = mki else {
             return None;
         };
         let key = self.keys.get(&gmk_id).filter(|key| !key.revoked)?;
-        key.groups
-            .contains(group)
-            .then(|| key.master_key(KeyId(guk_id)))
+        key.groups.contains(group).then_some(key)
     }
 
     /// Whether each group has a usable key.

@@ -116,6 +116,18 @@ impl SpeechKeys {
         }
     }
 
+    /// Whether a received packet's key is still to be used: the receiver keeps the keys it once got.
+    pub(super) fn opens(&self, shared: &Shared, mki: Mki) -> bool {
+        match self {
+            Self::Group(group) => shared
+                .keys
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .opens(mki, group),
+            Self::Private(key) => mki == key.mki(),
+        }
+    }
+
     /// Permission to send a stream. A PCK ends with its call, so nothing of it has to be stored.
     pub(super) fn lease(&self, shared: &Shared, mki: Mki) -> Result<SsrcLease, String> {
         match self {

@@ -202,6 +202,11 @@ impl Listener {
             }
         };
         let (header, mki) = (opened.header, opened.mki);
+        //= TS 33.180 5.7
+        if !self.keys.opens(&self.shared, mki) {
+            refuse(&self.shared, &OpenError::PeerUnknownKey(mki));
+            return false;
+        }
         let payload = opened.payload.to_vec();
         if let Some(raw) = raw {
             trace_received(&self.shared, &raw, &payload, header);
