@@ -19,8 +19,14 @@ mod support;
 mod approaches;
 #[path = "scenarios/claims_alike.rs"]
 mod claims_alike;
+#[path = "scenarios/claims_identities.rs"]
+mod claims_identities;
+#[path = "scenarios/claims_revocation.rs"]
+mod claims_revocation;
 #[path = "scenarios/claims_secrecy.rs"]
 mod claims_secrecy;
+#[path = "scenarios/claims_units.rs"]
+mod claims_units;
 #[path = "scenarios/console.rs"]
 mod console;
 #[path = "scenarios/counts.rs"]

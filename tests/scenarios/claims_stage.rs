@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use lab::gateway::Gateway;
-use lab::parties::{Heard, Party};
+use lab::parties::{Heard, Party, http_config};
 use lab::radios::Radios;
-use lab::site::{Approach, Site};
+use lab::site::{Approach, Site, UnitIs};
 use lab::supervisor::Lab;
 use mc_audio::wav::{Rate, Wav};
 use mc_client::{CallId, Callee, ClientEvent, Commencement, PrivateCall};
 use mc_ids::{GroupId, McServiceId};
+use serde_json::Value;
 use testkit::recording::Recording;
 use tokio::sync::broadcast::Receiver;
 
@@ -71,17 +72,24 @@ impl Stage {
     pub(crate) fn callee(&self, unit: &str) -> Callee {
         let address = self.site.address(unit);
         match self.site.unit_is {
-            lab::site::UnitIs::FunctionalAlias => Callee::FunctionalAlias(address),
-            lab::site::UnitIs::User => Callee::User(id(&address)),
+            UnitIs::FunctionalAlias => Callee::FunctionalAlias(address),
+            UnitIs::User => Callee::User(id(&address)),
         }
     }
 
     /// The MC identity whose keys protect what a radio says.
     pub(crate) fn identity(&self, unit: &str) -> String {
-        match self.site.unit_is {
-            lab::site::UnitIs::FunctionalAlias => format!("sip:segy@{}", self.site.domain.name()),
-            lab::site::UnitIs::User => self.site.address(unit),
-        }
+        format!(
+            "sip:{}@{}",
+            account(self.site, unit),
+            self.site.domain.name()
+        )
+    }
+
+    /// A radio talks in the site's group for a moment, whether anybody hears it or not.
+    pub(crate) async fn radio_tries(&self, unit: &str) {
+        let talk = self.radios.talk(unit, beep()).await.unwrap();
+        self.radios.until_ended(talk.id).await.unwrap();
     }
 
     /// A radio talks in the site's group for a moment, and bob hears it; returns who talked.
@@ -117,6 +125,18 @@ impl Stage {
             matches!(e, ClientEvent::FloorTaken { .. }).then_some(())
         })
         .await;
+        speak(&self.alice, &CallId::from(&group)).await;
+        hears(&mut at_bob).await;
+        self.alice.client.release_ptt(&group).await.unwrap();
+        idle(&mut at_bob).await;
+    }
+
+    /// Alice talks in a call she is in, and bob hears it.
+    pub(crate) async fn alice_talks_again(&self, group: &str) {
+        let group: GroupId = group.parse().unwrap();
+        let (mut at_alice, mut at_bob) = (self.alice.follow(), self.bob.follow());
+        self.alice.client.press_ptt(&group).await.unwrap();
+        granted(&mut at_alice).await;
         speak(&self.alice, &CallId::from(&group)).await;
         hears(&mut at_bob).await;
         self.alice.client.release_ptt(&group).await.unwrap();
@@ -199,11 +219,39 @@ impl Stage {
         .await;
     }
 
+    /// What the gateway says of itself.
+    pub(crate) async fn status(&self) -> Value {
+        let http = mc_runtime::http::client(&http_config(&self.lab)).unwrap();
+        let address = self.lab.addresses().of(self.site.gateway().health);
+        let answer = http.get(format!("https://{address}/status")).send().await;
+        answer.unwrap().json().await.unwrap()
+    }
+
+    /// The gateway's audit log.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let name = match self.site.approach {
+            "7.1" => "audit.jsonl".to_owned(),
+            approach => format!("audit-{approach}.jsonl"),
+        };
+        let text = std::fs::read_to_string(self.lab.state().file("logs", &name)).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
     /// Stops everybody and reads what was left behind.
     pub(crate) async fn down(self) -> Recording {
         self.alice.stop().await;
         self.bob.stop().await;
         recording(self.lab)
+    }
+}
+
+/// The account whose keys protect what a radio says.
+pub(crate) fn account(site: &Site, unit: &str) -> String {
+    match site.unit_is {
+        UnitIs::FunctionalAlias => "segy".to_owned(),
+        UnitIs::User => format!("unit-{unit}"),
     }
 }
 

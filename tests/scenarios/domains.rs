@@ -27,8 +27,8 @@ const TALKGROUP: &str = "sip:talkgroup-1@segy.example";
 
 /// A user with its log-in and its keys.
 pub(crate) struct User {
-    identity: &'static str,
-    tokens: TokenSource,
+    pub(crate) identity: &'static str,
+    pub(crate) tokens: TokenSource,
     pub(crate) ring: KeyRing,
 }
 
@@ -204,7 +204,7 @@ pub(crate) async fn group_key_of(
 }
 
 /// The I_MESSAGE of the key transport document, or the status of the refusal.
-async fn group_key_message(
+pub(crate) async fn group_key_message(
     lab: &Lab,
     at: Domain,
     group: &str,

@@ -15,7 +15,7 @@ use mc_audio::measure;
 use mc_audio::wav::Wav;
 use mc_client::{
     Attachment, CallId, Callee, ClientEvent, Commencement, Interconnection, PrivateCall,
-    SpkAssociation,
+    SpkAssociation, SpkConfig,
 };
 use mc_ids::{GroupId, McServiceId};
 use mc_runtime::CancellationToken;
@@ -403,7 +403,7 @@ fn requests(run: &Recording) -> impl Iterator<Item = Request> {
 
 /// How much of mcptt-info is encrypted.
 #[derive(Clone, Copy, PartialEq)]
-enum Protection {
+pub(crate) enum Protection {
     None,
     /// All but the caller.
     Half,
@@ -411,14 +411,21 @@ enum Protection {
 }
 
 /// Somebody at the partner's address who sends what the partner's own software would not.
-struct Rogue {
+pub(crate) struct Rogue {
     endpoint: SipEndpoint,
+    psi: String,
+    group: String,
     spk: SpkAssociation,
 }
 
 impl Rogue {
     async fn at(lab: &Lab) -> Self {
         let config = interconnection_config(lab).unwrap();
+        Self::of(&config.psi, &config.spk, GROUP).await
+    }
+
+    /// With the identity and the SPK of a partner, and a group that it may use.
+    pub(crate) async fn of(psi: &str, spk: &SpkConfig, group: &str) -> Self {
         let sip = SipConfig {
             bind: ([127, 0, 0, 1], 0).into(),
             ..SipConfig::default()
@@ -428,11 +435,13 @@ impl Rogue {
         let bound = SipEndpoint::bind(&sip, Default::default(), trace, &stop).await;
         Self {
             endpoint: bound.unwrap().0,
-            spk: SpkAssociation::new(&config.spk).unwrap(),
+            psi: psi.to_owned(),
+            group: group.to_owned(),
+            spk: SpkAssociation::new(spk).unwrap(),
         }
     }
 
-    async fn send(&self, lab: &Lab, request: Request) -> Response {
+    pub(crate) async fn send(&self, lab: &Lab, request: Request) -> Response {
         let server = lab.addresses().of(PortName::McpttSip);
         self.to(request, server).await
     }
@@ -448,7 +457,7 @@ impl Rogue {
 
     fn request(&self, method: Method, to: &str, parts: &Multipart) -> Request {
         let mut rng = mc_runtime::rng();
-        let own = NameAddr::new("sip:mcptt@partner.example".parse().unwrap());
+        let own = NameAddr::new(self.psi.parse().unwrap());
         let to: mc_sip::Uri = to.parse().unwrap();
         let contact = self.endpoint.local_address();
         let mut request = Request::new(
@@ -474,7 +483,7 @@ impl Rogue {
     }
 
     /// An INVITE to a group in the name of a user.
-    fn invite(&self, user: &str, group: &str, protection: Protection) -> Request {
+    pub(crate) fn invite(&self, user: &str, group: &str, protection: Protection) -> Request {
         let mut info = McpttInfo {
             session_type: Some(SessionType::Prearranged),
             request_uri: Some(Content::uri_value(group)),
@@ -500,14 +509,13 @@ impl Rogue {
     }
 
     /// An affiliation of `listed` in the name of `user`.
-    fn publish(&self, user: &str, listed: &str, protected: bool) -> Request {
-        let rng = &mut mc_runtime::rng();
+    pub(crate) fn publish(&self, user: &str, listed: &str, protected: bool) -> Request {
         let attribute = |uri: &str| match protected {
             true => self.spk.bodies().seal_uri(uri, &mut mc_runtime::rng()),
             false => uri.to_owned(),
         };
         let presence = AffiliationPresence {
-            entity: attribute(GROUP),
+            entity: attribute(&self.group),
             tuples: vec![Tuple {
                 id: attribute(listed),
                 affiliations: vec![Affiliation {
@@ -519,12 +527,32 @@ impl Rogue {
             p_id: None,
             p_id_fa: None,
         };
+        self.presence(user, &self.group, &presence)
+    }
+
+    /// An activation of a functional alias in the name of `user`.
+    pub(crate) fn activate(&self, user: &str, alias: &str) -> Request {
+        let seal = |uri: &str| self.spk.bodies().seal_uri(uri, &mut mc_runtime::rng());
+        let presence = AffiliationPresence {
+            entity: seal(user),
+            tuples: vec![Tuple {
+                id: "urn:uuid:00000000-0000-0000-0000-000000000000".to_owned(),
+                affiliations: Vec::new(),
+                functional_aliases: vec![seal(alias)],
+            }],
+            p_id: None,
+            p_id_fa: None,
+        };
+        self.presence(user, user, &presence)
+    }
+
+    fn presence(&self, user: &str, about: &str, presence: &AffiliationPresence) -> Request {
         let mut info = McpttInfo {
-            request_uri: Some(Content::uri_value(GROUP)),
+            request_uri: Some(Content::uri_value(about)),
             calling_user_id: Some(Content::uri_value(user)),
             ..McpttInfo::default()
         };
-        info.encrypt(self.spk.bodies().xml(), rng);
+        info.encrypt(self.spk.bodies().xml(), &mut mc_runtime::rng());
         let parts = Multipart::default()
             .with(BodyPart::new(media::MCPTT_INFO, info.to_xml()))
             .with(BodyPart::new(media::PIDF, presence.to_xml()));
@@ -544,7 +572,7 @@ impl Rogue {
     }
 }
 
-fn refusal(response: &Response) -> (u16, Option<u16>) {
+pub(crate) fn refusal(response: &Response) -> (u16, Option<u16>) {
     let warnings = response.headers.warnings();
     let code = warnings.first().and_then(mc_sip::Warning::code);
     (response.status.code(), code)

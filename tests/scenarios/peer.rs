@@ -107,6 +107,11 @@ impl Peer {
         self.ring.current(self.id(), now()).unwrap()
     }
 
+    /// The client identifier it registers with.
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
     /// A request of this user outside a dialog.
     pub(crate) fn request(&self, method: Method, uri: &str) -> Request {
         let rng = &mut mc_runtime::rng();
