@@ -51,6 +51,8 @@ mod migration;
 mod private_calls;
 #[path = "scenarios/protection.rs"]
 mod protection;
+#[path = "scenarios/provisioned.rs"]
+mod provisioned;
 #[path = "scenarios/refusals_bytes.rs"]
 mod refusals_bytes;
 #[path = "scenarios/refusals_calls.rs"]

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mc_ids::McServiceId;
 use mc_runtime::clock::SharedClock;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -24,6 +25,8 @@ pub enum Occurrence {
     PassedThrough,
     /// A talker was refused.
     Refused,
+    /// A user of the gateway's domain was made for a unit on the air.
+    UserMade,
 }
 
 /// One record; the time is added.
@@ -35,7 +38,8 @@ pub struct Record {
     pub talkgroup: Option<String>,
     /// MC group, of a group call.
     pub group: Option<String>,
-    /// The bridged call: `1#3` is the third one of talkgroup 1, `private#7` the seventh private one.
+    /// The bridged call: `1#3` is the third one of talkgroup 1, `private#7` the seventh private one;
+    /// empty when it is about none.
     pub call: String,
     /// The MC identity: the talker, or the one that stands for him.
     pub mc_identity: Option<String>,
@@ -51,6 +55,26 @@ pub struct Record {
     pub emergency: bool,
     /// Why, of a refusal.
     pub reason: Option<String>,
+}
+
+impl Record {
+    /// One about an external user and no call.
+    #[must_use]
+    pub fn of_user(event: Occurrence, unit: &str, identity: &McServiceId) -> Self {
+        Self {
+            event,
+            talkgroup: None,
+            group: None,
+            call: String::new(),
+            mc_identity: Some(identity.as_str().to_owned()),
+            functional_alias: None,
+            external_identity: Some(unit.to_owned()),
+            gmk_id: None,
+            guk_id: None,
+            emergency: false,
+            reason: None,
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,7 @@
 //! The configuration of the gateway; `deploy/lab/segy.toml` is a sample.
 
+mod provision;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,7 +14,12 @@ use mc_runtime::logging::LogConfig;
 use mc_runtime::trace::TraceConfig;
 use serde::Deserialize;
 
-use crate::approach::{Approach, Attachment, Population};
+pub use provision::{
+    AccountConfig, IdentityTemplate, OperatorConfig, ProvisionConfig, TemplateError,
+    UnitIdentities, UnitPattern,
+};
+
+use crate::approach::{Approach, Attachment, KeySource, Population, Profile};
 use crate::bridge::Timing;
 use crate::unencrypted::ExternalConfig;
 use crate::user_map::{Represented, UserMap};
@@ -47,6 +54,10 @@ pub struct Config {
     /// When the clients of a gateway that is many are started (default `at_start`).
     #[serde(default)]
     pub provisioning: Provisioning,
+    /// External users that are in no list and made when they speak or call for the first time, within
+    /// `limits.grant_wait_ms` (default none). Only for a gateway with a KMS of its own.
+    #[serde(default)]
+    pub provision: Option<ProvisionConfig>,
     /// The external side.
     pub external: ExternalConfig,
     /// Talkgroups and their MC groups; a talkgroup that is not listed is not connected.
@@ -251,6 +262,7 @@ impl Config {
         let profile = self.approach.profile();
         self.check_attachment(profile.attachment)?;
         self.check_identities(profile.population)?;
+        self.check_provision(profile)?;
         if !self.mc.groups.is_empty() {
             return Err(wrong("mc.groups", "the groups are those of `talkgroups`"));
         }
@@ -335,16 +347,24 @@ impl Config {
         Ok(())
     }
 
+    /// Only a gateway with a KMS of its own makes users in it, and only one that is many needs them.
+    fn check_provision(&self, profile: Profile) -> Result<(), ConfigError> {
+        let Some(provision) = &self.provision else {
+            return Ok(());
+        };
+        let own = profile.key_source == KeySource::PseudoKms;
+        if !own || profile.population != Population::PerExternalUser {
+            let detail = "is for a gateway whose users are of its own domain, one for each unit";
+            return Err(wrong("provision", detail));
+        }
+        provision.check(&self.users)
+    }
+
     /// The MC clients by their identity. Groups and functional aliases are those of the maps; private
     /// calls wait for an answer, for the gateway decides who is behind it.
     #[must_use]
     pub fn clients(&self) -> BTreeMap<McServiceId, ClientConfig> {
-        let common = ClientConfig {
-            groups: self.talkgroups.iter().map(|t| t.group.clone()).collect(),
-            manual_answer: true,
-            max_private_calls: self.private_calls.most,
-            ..self.mc.clone()
-        };
+        let common = self.common_client();
         if let Some(own) = &self.mcptt_id {
             let aliases = self.users.iter().filter_map(|u| u.functional_alias.clone());
             let aliases: BTreeSet<String> = aliases.chain(self.unmapped_alias.clone()).collect();
@@ -356,6 +376,21 @@ impl Config {
         }
         let of = |user: &UserConfig| Some((user.mcptt_id.clone()?, of_unit(&common, &user.unit)));
         self.users.iter().filter_map(of).collect()
+    }
+
+    /// The client of one unit.
+    #[must_use]
+    pub fn client_of(&self, unit: &str) -> ClientConfig {
+        of_unit(&self.common_client(), unit)
+    }
+
+    fn common_client(&self) -> ClientConfig {
+        ClientConfig {
+            groups: self.talkgroups.iter().map(|t| t.group.clone()).collect(),
+            manual_answer: true,
+            max_private_calls: self.private_calls.most,
+            ..self.mc.clone()
+        }
     }
 
     /// Who may speak as whom.
@@ -379,7 +414,8 @@ impl Config {
         };
         let users = self.users.iter().filter_map(represented).collect();
         let unmapped = self.unmapped_alias.as_ref().and_then(alias);
-        UserMap::new(users, unmapped, &self.display)
+        let made = self.provision.as_ref().map(ProvisionConfig::identities);
+        UserMap::new(users, unmapped, &self.display).with_made(made)
     }
 }
 

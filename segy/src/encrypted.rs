@@ -8,6 +8,7 @@
 mod dispatch;
 mod legs;
 mod merge;
+mod provision;
 mod roster;
 mod stamp;
 
@@ -20,10 +21,12 @@ use mc_runtime::clock::SharedClock;
 use mc_runtime::trace::Tracer;
 use tokio::sync::mpsc;
 
+use crate::audit::Audit;
 use crate::bridge::{McCommand, McEvent, McTalker};
 use crate::config::Config;
 use crate::status::GatewayStatus;
 use crate::user_map::Represented;
+use provision::Provisioner;
 use roster::Roster;
 
 /// Events and commands that may wait: some seconds of speech.
@@ -115,10 +118,14 @@ impl Encrypted {
         clock: SharedClock,
         tracer: Tracer,
         status: Arc<GatewayStatus>,
+        audit: Audit,
     ) -> Result<McSide, ClientError> {
         let (offered, offers) = mpsc::channel(OFFERS);
         let at = attachment(config, &tracer, &status).await?;
-        let roster = Arc::new(Roster::new(config, at, clock, tracer, status, offered));
+        let made = Provisioner::of(config, clock.clone(), audit)
+            .map_err(|error| ClientError::Configuration(error.to_string()))?;
+        let roster = Roster::new(config, made, at, clock, tracer, status, offered);
+        let roster = Arc::new(roster);
         let mut groups = BTreeMap::new();
         for talkgroup in &config.talkgroups {
             let group = talkgroup.group.clone();

@@ -95,7 +95,8 @@ pub async fn start(config: Config, context: Context) -> anyhow::Result<Running> 
     });
     let external = external.await?;
     let clock = context.clock.clone();
-    let side = Encrypted::start(&config, clock, tracer.clone(), status.clone()).await?;
+    let (traced, told) = (tracer.clone(), status.clone());
+    let side = Encrypted::start(&config, clock, traced, told, audit.clone()).await?;
     let McSide {
         encrypted,
         mut groups,

@@ -2,14 +2,15 @@
 //!
 //! The map is an allow-list: one identity of the gateway speaks for many users, so nothing but this
 //! list keeps it from asserting who it likes (TR 33.880 D1-1, D5-2). A unit that is not in it is
-//! refused, unless the configuration names one alias for all of them.
+//! refused, unless the configuration names one alias for all of them, or a pattern of units that are
+//! made users of their own when they are on the air.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mc_ids::McServiceId;
 
 use crate::bridge::{McTalker, Shown};
-use crate::config::DisplayConfig;
+use crate::config::{DisplayConfig, UnitIdentities};
 
 /// As whom an external user speaks on the MC side.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +36,7 @@ impl Represented {
 pub struct UserMap {
     users: BTreeMap<String, Represented>,
     unmapped: Option<Represented>,
+    made: Option<UnitIdentities>,
     own: BTreeSet<McServiceId>,
     units: BTreeMap<String, String>,
     reserved_unit: String,
@@ -54,9 +56,16 @@ impl UserMap {
             own: own.map(|user| user.identity.clone()).collect(),
             users,
             unmapped,
+            made: None,
             units: display.units.iter().map(unit).collect(),
             reserved_unit: display.reserved_unit.clone(),
         }
+    }
+
+    /// The map with units that are made users when they are on the air.
+    #[must_use]
+    pub fn with_made(self, made: Option<UnitIdentities>) -> Self {
+        Self { made, ..self }
     }
 
     /// The same map for a call that is one external user's: nobody else speaks in it.
@@ -69,22 +78,35 @@ impl UserMap {
             .into_iter()
             .collect();
         map.unmapped = None;
+        map.made = None;
         map
     }
 
     /// As whom a unit speaks; `None` refuses it.
     #[must_use]
     pub fn represent(&self, unit: Option<&str>) -> Option<Represented> {
-        let mapped = unit.and_then(|unit| self.users.get(unit));
-        mapped.or(self.unmapped.as_ref()).cloned()
+        let mapped = unit.and_then(|unit| self.users.get(unit)).cloned();
+        let made = || {
+            Some(Represented {
+                identity: self.made.as_ref()?.identity(unit?)?,
+                functional_alias: None,
+            })
+        };
+        mapped.or_else(made).or_else(|| self.unmapped.clone())
     }
 
     /// The unit that an identity of the gateway, or a functional alias of it, stands for.
     #[must_use]
-    pub fn unit_of(&self, called: &Represented) -> Option<&str> {
+    pub fn unit_of<'a>(&'a self, called: &'a Represented) -> Option<&'a str> {
         let mut users = self.users.iter();
         let found = users.find(|(_, represented)| *represented == called);
-        found.map(|(unit, _)| unit.as_str())
+        let made = || {
+            let made = self.made.as_ref()?;
+            let identity = called.identity.as_str();
+            let own = called.functional_alias.is_none();
+            own.then(|| made.unit(identity)).flatten()
+        };
+        found.map(|(unit, _)| unit.as_str()).or_else(made)
     }
 
     /// The MC user that has a unit number of his own.
@@ -98,7 +120,9 @@ impl UserMap {
     /// Whether an MC identity is one of the gateway's.
     #[must_use]
     pub fn is_own(&self, id: &str) -> bool {
+        let made = self.made.as_ref();
         self.own.iter().any(|own| own.as_str() == id)
+            || made.is_some_and(|made| made.unit(id).is_some())
     }
 
     /// How the external side shows an MC user: the configured unit of his alias or identity, else
@@ -153,8 +177,8 @@ mod tests {
         assert_eq!(only.represent(Some("1003")), None);
         assert_eq!(only.represent(None), None);
         assert!(only.is_own("sip:segy@mc.example"));
-        let called = |name| map.unit_of(&alias(name));
-        assert_eq!(called("sip:unit-1003@mc.example"), Some("1003"));
+        let called = |name| map.unit_of(&alias(name)).map(str::to_owned);
+        assert_eq!(called("sip:unit-1003@mc.example").as_deref(), Some("1003"));
         assert_eq!(called("sip:radio@mc.example"), None, "nobody in particular");
         let gateway = Represented {
             functional_alias: None,
@@ -192,6 +216,30 @@ mod tests {
             map.represent(Some("1001")).unwrap().shown(),
             "sip:unit-1001@mc.example"
         );
+    }
+
+    #[test]
+    fn units_of_the_pattern_are_users_of_their_own() {
+        let made = UnitIdentities::new("10*", "sip:unit-{unit}@segy.example").unwrap();
+        let map = map(None).with_made(Some(made));
+        let listed = map.represent(Some("1001")).unwrap();
+        assert_eq!(
+            listed,
+            alias("sip:unit-1001@mc.example"),
+            "the list comes first"
+        );
+        let new = map.represent(Some("1002")).unwrap();
+        assert_eq!(new.shown(), "sip:unit-1002@segy.example");
+        assert_eq!(map.unit_of(&new), Some("1002"));
+        assert!(map.is_own("sip:unit-1002@segy.example"));
+        assert!(!map.is_own("sip:unit-2002@segy.example"));
+        for hostile in ["2002", "10", "10/..", "10@x", "1002;x=1", "100000002"] {
+            assert_eq!(map.represent(Some(hostile)), None, "{hostile:?}");
+        }
+        assert_eq!(map.represent(None), None);
+        let only = map.only("1002");
+        assert_eq!(only.represent(Some("1002")), Some(new));
+        assert_eq!(only.represent(Some("1003")), None);
     }
 
     #[test]

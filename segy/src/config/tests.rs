@@ -128,6 +128,40 @@ fn a_gateway_is_attached_as_its_approach_says() {
 }
 
 #[test]
+fn users_are_made_only_where_the_gateway_has_a_kms() {
+    let config = interconnected("7.4");
+    let provision = config.provision.clone().unwrap();
+    assert_eq!((provision.most, provision.per_minute), (50, 30));
+    let new = config.user_map().represent(Some("4003")).unwrap();
+    assert_eq!(new.shown(), "sip:unit-4003@segy.example");
+    assert_eq!(config.user_map().represent(Some("4901")), None);
+    assert_eq!(config.client_of("4003").login.username, "unit-4003");
+
+    let with = |mut config: Config, change: fn(&mut ProvisionConfig)| {
+        let mut provision = provision.clone();
+        change(&mut provision);
+        config.provision = Some(provision);
+        config.check().unwrap_err().to_string()
+    };
+    for other in [
+        interconnected("7.3"),
+        interconnected("7.5"),
+        read(&sample()).unwrap(),
+    ] {
+        let refused = with(other, |_| ());
+        assert!(refused.starts_with("provision:"), "{refused}");
+    }
+    let none = with(config.clone(), |p| p.most = 0);
+    assert!(none.starts_with("provision:"), "{none}");
+    // Unit 4002 under the name that unit 4001 would be made with.
+    let mut twisted = config;
+    twisted.users[1].mcptt_id = twisted.users[0].mcptt_id.take();
+    twisted.users.remove(0);
+    let refused = with(twisted, |_| ());
+    assert!(refused.starts_with("provision.mcptt_id"), "{refused}");
+}
+
+#[test]
 fn mistakes_are_named() {
     let unknown = sample().replace("[display]", "[displays]");
     assert!(read(&unknown).unwrap_err().to_string().contains("displays"));

@@ -69,11 +69,13 @@ impl Dispatcher {
             ClientEvent::AliasesRefused { detail, .. } => status.aliases(Err(detail)),
             ClientEvent::Ready => {
                 status.mc_up(identity);
+                self.roster.is_ready(identity, true);
                 self.tell_all(&McEvent::Up);
             }
             ClientEvent::Disconnected { detail } => {
                 tracing::warn!(%identity, detail, "MC system lost");
                 status.mc_down(identity, &detail);
+                self.roster.is_ready(identity, false);
                 self.tell_all(&McEvent::Down);
             }
             ClientEvent::Speech(frame) => self.on_speech(frame),

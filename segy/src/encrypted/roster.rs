@@ -1,18 +1,20 @@
 //! The clients the gateway is, and the bridges they serve.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mc_client::{Attachment, CallId, ClientConfig, ClientError, McClient};
 use mc_ids::{GroupId, McServiceId};
 use mc_runtime::clock::SharedClock;
 use mc_runtime::trace::Tracer;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use super::McOffer;
 use super::dispatch::Dispatcher;
 use super::merge::Merge;
+use super::provision::{NotMade, Provisioner};
 use super::stamp::Sink;
 use crate::bridge::McEvent;
 use crate::config::{Config, Provisioning};
@@ -29,14 +31,20 @@ pub(super) struct Group {
 #[derive(Debug)]
 pub(super) struct Roster {
     configs: BTreeMap<McServiceId, ClientConfig>,
+    /// Makes those that are in no list.
+    provisioner: Option<Arc<Provisioner>>,
     /// The same for all clients.
     attachment: Attachment,
     provisioning: Provisioning,
+    /// How long one that comes on demand may take.
+    patience: Duration,
     clock: SharedClock,
     tracer: Tracer,
     pub(super) status: Arc<GatewayStatus>,
     pub(super) offers: mpsc::Sender<McOffer>,
     clients: tokio::sync::Mutex<BTreeMap<McServiceId, Arc<McClient>>>,
+    /// Those that can make calls, with their groups' keys.
+    ready: watch::Sender<BTreeSet<McServiceId>>,
     groups: Mutex<BTreeMap<GroupId, Group>>,
     private: Mutex<BTreeMap<(McServiceId, CallId), Sink>>,
     /// Held while a call is made: its events may come before it is known here.
@@ -47,6 +55,7 @@ pub(super) struct Roster {
 impl Roster {
     pub(super) fn new(
         config: &Config,
+        provisioner: Option<Provisioner>,
         attachment: Attachment,
         clock: SharedClock,
         tracer: Tracer,
@@ -55,13 +64,16 @@ impl Roster {
     ) -> Self {
         Self {
             configs: config.clients(),
+            provisioner: provisioner.map(Arc::new),
             attachment,
             provisioning: config.provisioning,
+            patience: Duration::from_millis(config.limits.grant_wait_ms),
             clock,
             tracer,
             status,
             offers,
             clients: tokio::sync::Mutex::default(),
+            ready: watch::Sender::default(),
             groups: Mutex::default(),
             private: Mutex::default(),
             making: tokio::sync::Mutex::default(),
@@ -82,6 +94,9 @@ impl Roster {
 
     /// Starts all clients, unless they come on demand.
     pub(super) async fn start(self: &Arc<Self>) -> Result<(), ClientError> {
+        if let Some(provisioner) = self.provisioner.clone() {
+            tokio::spawn(async move { provisioner.log_in().await });
+        }
         if self.provisioning == Provisioning::OnDemand {
             return Ok(());
         }
@@ -92,26 +107,60 @@ impl Roster {
         Ok(())
     }
 
-    /// The client of an identity, started when it is not there yet; what it is told waits until it
-    /// is ready.
+    /// The client of an identity. One that comes on demand is started, and waited for as long as a call
+    /// may take to set up: before, it has no group keys.
     pub(super) async fn client(
         self: &Arc<Self>,
         identity: &McServiceId,
     ) -> Result<Arc<McClient>, ClientError> {
+        if let Some(client) = self.clients.lock().await.get(identity) {
+            return Ok(client.clone());
+        }
+        // Calls of others go on meanwhile.
+        let config = self.config_of(identity).await?;
         let mut clients = self.clients.lock().await;
         if let Some(client) = clients.get(identity) {
             return Ok(client.clone());
         }
-        let unknown = || ClientError::Configuration(format!("no client is {identity}"));
-        let config = self.configs.get(identity).ok_or_else(unknown)?;
         let (clock, tracer) = (self.clock.clone(), self.tracer.clone());
-        let (at, config) = (self.attachment.clone(), config.clone());
+        let at = self.attachment.clone();
         let (client, events) = McClient::start_at(at, config, clock, tracer).await?;
         let client = Arc::new(client);
         clients.insert(identity.clone(), client.clone());
+        drop(clients);
         let dispatcher = Dispatcher::new(self.clone(), identity.clone());
         self.dispatchers.spawn(dispatcher.run(events));
+        let listed = self.configs.contains_key(identity);
+        if !listed || self.provisioning == Provisioning::OnDemand {
+            let mut ready = self.ready.subscribe();
+            let there = ready.wait_for(|ready| ready.contains(identity));
+            // Too late is told by the call it is for.
+            let _elapsed = tokio::time::timeout(self.patience, there).await;
+        }
         Ok(client)
+    }
+
+    /// What the client of an identity is told; who is in no list is made, if that is allowed.
+    async fn config_of(&self, identity: &McServiceId) -> Result<ClientConfig, ClientError> {
+        if let Some(config) = self.configs.get(identity) {
+            return Ok(config.clone());
+        }
+        let failed = |error: NotMade| ClientError::Configuration(error.to_string());
+        match &self.provisioner {
+            Some(provisioner) => provisioner.make(identity).await.map_err(failed),
+            None => Err(failed(NotMade::Unknown(identity.clone()))),
+        }
+    }
+
+    /// A client can make calls, or cannot any more.
+    pub(super) fn is_ready(&self, identity: &McServiceId, ready: bool) {
+        self.ready.send_modify(|all| {
+            if ready {
+                all.insert(identity.clone());
+            } else {
+                all.remove(identity);
+            }
+        });
     }
 
     /// The clients that run.

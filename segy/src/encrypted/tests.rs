@@ -74,7 +74,8 @@ async fn one_interconnection_is_opened_for_all_and_closed_with_them() {
         context.clock.clone(),
         Tracer::off(),
     ));
-    let side = Encrypted::start(&config, context.clock, Tracer::off(), status.clone()).await;
+    let audit = Audit::open(None, context.clock.clone()).unwrap();
+    let side = Encrypted::start(&config, context.clock, Tracer::off(), status.clone(), audit).await;
     let encrypted = side.unwrap().encrypted;
     until(&status, true).await;
     let told = report(&status);
@@ -108,7 +109,8 @@ async fn a_host_that_is_not_there_is_told_and_no_failure() {
         context.clock.clone(),
         Tracer::off(),
     ));
-    let side = Encrypted::start(&config, context.clock, Tracer::off(), status.clone()).await;
+    let audit = Audit::open(None, context.clock.clone()).unwrap();
+    let side = Encrypted::start(&config, context.clock, Tracer::off(), status.clone(), audit).await;
     until(&status, false).await;
     assert!(report(&status)["interconnection"]["detail"].is_string());
     side.unwrap().encrypted.stop().await;

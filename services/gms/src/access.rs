@@ -67,6 +67,28 @@ pub fn acting_identity(
     Err(ForeignAssertion)
 }
 
+/// Whether `peer` may bring `member`, whom it asserts, into a group.
+#[must_use]
+pub fn may_enrol(
+    lists: &[Representation],
+    peer: &McServiceId,
+    member: &McServiceId,
+    document: &GroupDocument,
+) -> bool {
+    //= TR 33.880 7.8.4.3
+    lists.iter().any(|list| {
+        let asserted = |uri: &str| list.may_assert.iter().any(|p| p.matches(uri));
+        let there = document.members().iter().filter(|m| asserted(&m.uri));
+        list.by == *peer
+            && asserted(member.as_str())
+            && list
+                .enrols
+                .iter()
+                .any(|group| group.as_str() == document.uri())
+            && (document.member(member.as_str()).is_some() || there.count() < list.most_enrolled)
+    })
+}
+
 fn unquoted(value: &str) -> &str {
     value.trim().trim_matches('"')
 }
@@ -80,11 +102,50 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_enrols_its_own_users_in_its_groups_and_not_many() {
+        let list = |enrols: &str| Representation {
+            by: id("sip:segy@segy.example"),
+            may_assert: vec!["sip:unit-*@segy.example".parse().unwrap()],
+            aliases: Vec::new(),
+            enrols: vec![enrols.parse().unwrap()],
+            most_enrolled: 2,
+        };
+        let (group, segy) = ("sip:fire@mc.example", id("sip:segy@segy.example"));
+        let mut document = GroupDocument::new(group, "Fire").unwrap();
+        let lists = [list(group)];
+        let (one, alice) = (id("sip:unit-1@segy.example"), id("sip:alice@mc.example"));
+        assert!(may_enrol(&lists, &segy, &one, &document));
+        assert!(!may_enrol(&lists, &segy, &alice, &document));
+        assert!(!may_enrol(&lists, &segy, &segy, &document));
+        assert!(!may_enrol(&lists, &alice, &one, &document));
+        assert!(!may_enrol(
+            &[list("sip:other@mc.example")],
+            &segy,
+            &one,
+            &document
+        ));
+        for member in [
+            "sip:alice@mc.example",
+            "sip:unit-1@segy.example",
+            "sip:unit-2@segy.example",
+        ] {
+            document
+                .put_member(&mc_xml::group::Member::new(member))
+                .unwrap();
+        }
+        assert!(may_enrol(&lists, &segy, &one, &document), "there already");
+        let third = id("sip:unit-3@segy.example");
+        assert!(!may_enrol(&lists, &segy, &third, &document), "too many");
+    }
+
+    #[test]
     fn only_listed_identities_may_be_asserted() {
         let lists = [Representation {
             by: id("sip:segy@mc.example"),
             may_assert: vec!["sip:unit-*@mc.example".parse().unwrap()],
             aliases: vec!["sip:engine-7@fa.mc.example".parse().unwrap()],
+            enrols: Vec::new(),
+            most_enrolled: 1,
         }];
         let segy = id("sip:segy@mc.example");
         let acting = |by: &McServiceId, asserted| acting_identity(&lists, by, asserted);

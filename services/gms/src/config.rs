@@ -172,6 +172,16 @@ pub struct Representation {
     /// Functional aliases it may show (default none); whoever shows one acts as itself.
     #[serde(default)]
     pub aliases: Vec<FunctionalAlias>,
+    /// Groups into which it may bring those it may assert (TR 33.880 7.8.4.3; default none).
+    #[serde(default)]
+    pub enrols: Vec<GroupId>,
+    /// Most members of one group that it may assert, when it brings another (default 100).
+    #[serde(default = "default_most_enrolled")]
+    pub most_enrolled: usize,
+}
+
+const fn default_most_enrolled() -> usize {
+    100
 }
 
 /// A group made at first start.

@@ -174,7 +174,7 @@ impl Gms {
         Ok(())
     }
 
-    /// Adds or removes one member.
+    /// Adds or removes one member; who is one already stays as he is.
     ///
     /// # Errors
     /// [`Refusal`]; nothing changed then.
@@ -186,6 +186,12 @@ impl Gms {
     ) -> Result<Changed, Refusal> {
         let group = self.group(group_id).await?.ok_or(Refusal::NotFound)?;
         let mut document = group.document;
+        if add && document.member(member).is_some() {
+            return Ok(Changed {
+                etag: group.etag,
+                created: false,
+            });
+        }
         if add {
             document.put_member(&Member::new(member))?;
         } else if !document.remove_member(member)? {

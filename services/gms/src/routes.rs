@@ -48,6 +48,14 @@ pub fn router(gms: Gms) -> Router {
 /// # Errors
 /// [`Refusal`] without a valid token or with a foreign assertion.
 async fn requester(gms: &Gms, headers: &HeaderMap) -> Result<McServiceId, Refusal> {
+    Ok(peer_and_requester(gms, headers).await?.1)
+}
+
+/// The token's MCPTT ID, and who asks: the same, or one that it may assert.
+async fn peer_and_requester(
+    gms: &Gms,
+    headers: &HeaderMap,
+) -> Result<(McServiceId, McServiceId), Refusal> {
     //= TS 24.482 A.2.1.3
     let authenticated = gms.identity_of(bearer_token(headers)?).await?;
     let mut asserted = headers.get_all(ASSERTED_IDENTITY).iter();
@@ -59,7 +67,8 @@ async fn requester(gms: &Gms, headers: &HeaderMap) -> Result<McServiceId, Refusa
         Some(_) => Some(""),
         None => first,
     };
-    gms.acting(&authenticated, value).await
+    let acting = gms.acting(&authenticated, value).await?;
+    Ok((authenticated, acting))
 }
 
 /// Answers a refusal after counting it.

@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Response};
 use mc_ids::McServiceId;
 use serde_json::{Value, json};
 
+use crate::access::may_enrol;
 use crate::error::Refusal;
-use crate::routes::{refuse, requester};
+use crate::routes::{peer_and_requester, refuse, requester};
 use crate::state::Gms;
 
 /// `GET /admin/status`: counters, those of assertions for each peer that may represent others.
@@ -38,7 +39,7 @@ pub(super) async fn rekey(
     answer(&gms, outcome.await, Some(&group)).await
 }
 
-/// `PUT /admin/groups/{group}/members/{member}`.
+/// `PUT /admin/groups/{group}/members/{member}`; also for a peer that brings whom it asserts.
 pub(super) async fn add_member(
     State(gms): State<Gms>,
     Path((group, member)): Path<(String, String)>,
@@ -65,19 +66,45 @@ async fn change_member(
     member: &str,
     add: bool,
 ) -> Result<Value, Refusal> {
-    administrator(gms, headers).await?;
+    let (peer, requester) = peer_and_requester(gms, headers).await?;
     let member: McServiceId = member
         .parse()
         .map_err(|_| Refusal::Constraint("the member is no MC service ID"))?;
+    if add && requester == member && requester != peer {
+        enrollable(gms, &peer, group, &member).await?;
+    } else {
+        is_administrator(gms, &requester)?;
+    }
     let changed = gms.change_member(group, member.as_str(), add).await?;
     Ok(json!({"group": group, "etag": changed.etag}))
+}
+
+/// A peer may bring whom it represents into the groups that its list names.
+async fn enrollable(
+    gms: &Gms,
+    peer: &McServiceId,
+    group: &str,
+    member: &McServiceId,
+) -> Result<(), Refusal> {
+    let lists = &gms.config.representations;
+    let document = gms.group(group).await?.map(|group| group.document);
+    match document {
+        Some(document) if may_enrol(lists, peer, member, &document) => Ok(()),
+        // Whether there is such a group is not its business.
+        Some(_) | None => Err(Refusal::Forbidden("this peer may not bring this member")),
+    }
 }
 
 /// The requester, if an administrator.
 async fn administrator(gms: &Gms, headers: &HeaderMap) -> Result<McServiceId, Refusal> {
     let requester = requester(gms, headers).await?;
-    if gms.config.administrators.contains(&requester) {
-        Ok(requester)
+    is_administrator(gms, &requester)?;
+    Ok(requester)
+}
+
+fn is_administrator(gms: &Gms, requester: &McServiceId) -> Result<(), Refusal> {
+    if gms.config.administrators.contains(requester) {
+        Ok(())
     } else {
         Err(Refusal::Forbidden("only administrators may do this"))
     }

@@ -167,6 +167,47 @@ async fn a_subscription_of_a_partner_domain_is_served_over_its_route() {
 }
 
 #[tokio::test]
+async fn a_gateway_brings_its_own_users_into_its_groups_and_nobody_else() {
+    let mut lab = Lab::start().await;
+    lab.trust(&[&lab.gateway]);
+    let put = |lab: &Lab, by: &str, group: &str, member: &str| {
+        let path = format!("/admin/groups/{group}/members/{member}");
+        let request = lab.request(Method::PUT, &path, by);
+        let request = request.header("X-3GPP-Asserted-Identity", format!("\"{member}\""));
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
+    let new = "sip:unit-7@segy.example";
+    for (by, group, member) in [
+        (SEGY, INTEROP, ALICE),
+        (SEGY, INTEROP, SEGY),
+        (SEGY, crate::lab::GROUP, new),
+        (SEGY, "sip:nobody@mc.example", new),
+        (ALICE, INTEROP, new),
+        (new, INTEROP, new),
+    ] {
+        assert_eq!(
+            put(&lab, by, group, member).await,
+            403,
+            "{by} {group} {member}"
+        );
+    }
+    let (_, before) = lab.stored(INTEROP).await;
+    assert_eq!(put(&lab, SEGY, INTEROP, new).await, 200);
+    let (_, after) = lab.stored(INTEROP).await;
+    assert_ne!(after, before);
+    assert_eq!(put(&lab, SEGY, INTEROP, new).await, 200);
+    assert_eq!(lab.stored(INTEROP).await.1, after, "a member already");
+    // It is one: its subscription is served, under its own KMS.
+    assert_eq!(represented(&mut lab, new).await, StatusCode::OK);
+    lab.key_for(new).await;
+    // It cannot take anybody out.
+    let path = format!("/admin/groups/{INTEROP}/members/{new}");
+    let delete = lab.request(Method::DELETE, &path, SEGY);
+    let delete = delete.header("X-3GPP-Asserted-Identity", new);
+    assert_eq!(delete.send().await.unwrap().status().as_u16(), 403);
+}
+
+#[tokio::test]
 async fn a_gateway_that_asserts_others_is_refused_and_counted_by_name() {
     let mut lab = Lab::start().await;
     lab.trust(&[&lab.gateway]);

@@ -178,6 +178,8 @@ fn config(dir: &TempDir, jwks_url: &str, proxy: SocketAddr) -> Config {
             "sip:unit-*@segy.example".parse().unwrap(),
         ],
         aliases: vec!["sip:engine-7@fa.mc.example".parse().unwrap()],
+        enrols: vec![INTEROP.parse().unwrap()],
+        most_enrolled: 100,
     }];
     (config.key_activation_delay_s, config.key_overlap_s) = (0, 0);
     config.sip = SipConfig {

@@ -43,10 +43,8 @@ pub(crate) async fn publish(
     let group = info::uri(opened.info.request_uri.as_ref()).ok_or_else(bad)?;
     let group = GroupId::new(group).map_err(|_| bad())?;
     may_use(sender, &group)?;
-    let found = server.parts.groups.group(&group).await;
-    let document = found.map_err(|error| admission::missing_document(&error))?;
     let user = &sender.mcptt_id;
-    if document.member(user.as_str()).is_none() {
+    if !is_member(server, &group, user).await? {
         return Err(Refusal::forbidden(McWarning::NotPartOfGroup));
     }
     let presence = info::presence(server, &opened.parts, sender);
@@ -85,6 +83,19 @@ pub(crate) async fn publish(
     request.respond(publish::accepted(request, expires));
     subscribe::notify_affiliation(server, user, presence.p_id.as_deref());
     Ok(())
+}
+
+/// Whether a user is in a group, or has been since its document was fetched: a partner makes users
+/// on the fly and publishes them at once.
+async fn is_member(server: &Server, group: &GroupId, user: &McServiceId) -> Result<bool, Refusal> {
+    let (groups, missing) = (&server.parts.groups, admission::missing_document);
+    let held = groups.group(group).await.map_err(|e| missing(&e))?;
+    if held.member(user.as_str()).is_some() {
+        return Ok(true);
+    }
+    groups.outdated(group);
+    let current = groups.group(group).await.map_err(|e| missing(&e))?;
+    Ok(current.member(user.as_str()).is_some())
 }
 
 /// The clients listed for the user; a publication speaks for no other.
