@@ -179,6 +179,12 @@ impl Dialog {
         self.state = DialogState::Terminated;
     }
 
+    /// Goes on after this sequence number, if it is higher: for a dialog that is made from what was
+    /// stored of it.
+    pub fn count_from(&mut self, cseq: u32) {
+        self.local_cseq = self.local_cseq.max(cseq);
+    }
+
     /// A request inside the dialog with the next sequence number.
     //= RFC 3261 12.2.1.1
     pub fn request(&mut self, method: Method) -> Request {

@@ -34,6 +34,8 @@ use ledger::{Ledger, Told};
 pub enum Job {
     /// A subscription was made: tell its state and bring the keys.
     Subscribed(String),
+    /// The server has been started again; these subscriptions were there before.
+    Restarted(Vec<String>),
     /// A document changed.
     Changed {
         /// The group.
@@ -101,6 +103,13 @@ impl Courier {
                 for subscription in subscriptions {
                     let courier = self.clone();
                     tasks.spawn(async move { courier.welcome(&subscription).await });
+                }
+            }
+            Job::Restarted(known) => {
+                subscriptions.retain(|subscription| known.contains(&subscription.id));
+                for of_one in by_address(subscriptions) {
+                    let courier = self.clone();
+                    tasks.spawn(async move { courier.catch_up(&of_one).await });
                 }
             }
             Job::Changed {
@@ -178,6 +187,38 @@ impl Courier {
 
     /// First NOTIFY of a subscription, then the keys of its protected groups.
     async fn welcome(&self, subscription: &Subscription) -> anyhow::Result<()> {
+        for group in self.tell_state(subscription).await?.values() {
+            self.bring_key(subscription, group).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells one address what became of all its subscriptions, and brings each key once.
+    async fn catch_up(&self, subscriptions: &[Subscription]) -> anyhow::Result<()> {
+        for subscription in subscriptions {
+            let groups = match self.tell_state(subscription).await {
+                Ok(groups) => groups,
+                Err(error) => {
+                    // A client that has subscribed anew does not know its old subscriptions.
+                    tracing::info!(%error, "a subscriber of before was not told");
+                    continue;
+                }
+            };
+            for (group_id, group) in &groups {
+                let told = self.ledger.last(subscription, group_id).flatten();
+                if told.is_none() {
+                    self.bring_key(subscription, group).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says in a NOTIFY which version each document has; returns the groups they are of.
+    async fn tell_state(
+        &self,
+        subscription: &Subscription,
+    ) -> anyhow::Result<BTreeMap<String, Group>> {
         //= TS 24.481 6.3.13.3
         let mut changes = Vec::new();
         let mut groups = BTreeMap::new();
@@ -203,10 +244,7 @@ impl Courier {
             groups.insert(group_id, group);
         }
         self.notify(subscription, changes).await?;
-        for group in groups.values() {
-            self.bring_key(subscription, group).await?;
-        }
-        Ok(())
+        Ok(groups)
     }
 
     async fn key_tag(&self, group_id: &str, group: &Group) -> anyhow::Result<Option<String>> {
@@ -402,7 +440,7 @@ impl Courier {
         let bare = |dialog: &mut mc_sip::Dialog| {
             (dialog.request(Method::Notify), dialog.next_hop().clone())
         };
-        // After a restart the dialog is gone; the client subscribes anew.
+        // One of before dialogs were stored has none; its client subscribes anew.
         let Some((request, next_hop)) = self.gms.with_dialog(id, bare) else {
             return Ok(());
         };
@@ -465,6 +503,16 @@ fn selectors_of<'a>(
             Ok(Address::Document { usage, group_id: id, .. }) if usage == wanted && id == group_id
         )
     })
+}
+
+/// The subscriptions of each address.
+fn by_address(subscriptions: Vec<Subscription>) -> Vec<Vec<Subscription>> {
+    let mut by_address = BTreeMap::<_, Vec<_>>::new();
+    for subscription in subscriptions {
+        let address = (subscription.impu.clone(), subscription.mcptt_id.clone());
+        by_address.entry(address).or_default().push(subscription);
+    }
+    by_address.into_values().collect()
 }
 
 /// The subscriptions that name a group, one for each address: a client that subscribed twice

@@ -2,7 +2,8 @@
 //! keys (TS 33.180 5.7).
 //!
 //! The pure rules are in [`address`], [`access`], [`group_key`] and [`message`]; [`groups`] changes
-//! documents and keys, [`subscription`] takes subscriptions, [`delivery`] tells members, [`partners`]
+//! documents and keys, [`subscription`] takes subscriptions and `dialogs` keeps them across a restart,
+//! [`delivery`] tells members, [`partners`]
 //! follows what other domains are trusted. The server of a gateway's domain is the same library under
 //! another configuration (Annex L).
 
@@ -11,6 +12,7 @@ pub mod address;
 pub mod assertions;
 pub mod config;
 pub mod delivery;
+mod dialogs;
 pub mod error;
 pub mod group_key;
 pub mod groups;
@@ -81,6 +83,8 @@ pub async fn start(
     tokio::spawn(delivery::work(gms.clone(), endpoint.clone(), jobs));
     tokio::spawn(subscription::serve(gms.clone(), endpoint.clone(), incoming));
     tokio::spawn(partners::follow(gms.clone(), gms.keys.clone()));
+    let before = gms.subscribed();
+    tokio::spawn(gms.clone().catch_up(before, gms.keys.clone()));
     let http =
         mc_runtime::http::serve(&http, router(gms.clone()), context.shutdown.clone()).await?;
     tracing::info!(http = %http.address, sip = %endpoint.local_address(), "listening");

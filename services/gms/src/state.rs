@@ -18,6 +18,7 @@ use crate::access::acting_identity;
 use crate::assertions::Assertions;
 use crate::config::Config;
 use crate::delivery::Job;
+use crate::dialogs;
 use crate::error::Refusal;
 use crate::keys::KeyWatch;
 use crate::store::Store;
@@ -101,7 +102,40 @@ impl Gms {
         gms.plant_groups().await?;
         // Nobody can have subscribed to a group before it was there.
         while queue.try_recv().is_ok() {}
+        gms.restore_dialogs().await?;
         Ok((gms, queue))
+    }
+
+    async fn restore_dialogs(&self) -> anyhow::Result<()> {
+        let subscriptions = self.store.subscriptions(self.clock.unix_ms()).await?;
+        for subscription in &subscriptions {
+            if let Some(dialog) = dialogs::restored(&subscription.dialog, self.clock.unix_s()) {
+                self.put_dialog(&subscription.id, dialog);
+            }
+        }
+        Ok(())
+    }
+
+    /// The subscriptions this process has a dialog of.
+    pub(crate) fn subscribed(&self) -> Vec<String> {
+        self.dialogs().keys().cloned().collect()
+    }
+
+    /// Has everybody who subscribed before the start told where things stand, once there are keys to
+    /// do it with: changes may have been acknowledged that nobody heard of.
+    pub(crate) async fn catch_up(self, known: Vec<String>, mut keys: KeyWatch) {
+        while keys.now().is_none() {
+            if keys.changed().await.is_err() {
+                return;
+            }
+        }
+        if !known.is_empty() {
+            tracing::info!(
+                subscriptions = known.len(),
+                "telling subscribers where things stand"
+            );
+            self.tell(Job::Restarted(known));
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Subscription {
     pub selectors: Vec<String>,
     /// End, milliseconds since 1970.
     pub expires_ms: i64,
+    /// What its dialog is restored from after a restart (see [`crate::dialogs`]).
+    pub dialog: String,
 }
 
 /// Why a change did not take place.
@@ -262,16 +264,17 @@ impl Store {
     pub async fn put_subscription(&self, subscription: &Subscription) -> sqlx::Result<()> {
         let selectors = serde_json::to_string(&subscription.selectors).unwrap_or_default();
         sqlx::query(
-            "INSERT INTO subscriptions (id, mcptt_id, impu, selectors, expires_ms) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO UPDATE SET \
+            "INSERT INTO subscriptions (id, mcptt_id, impu, selectors, expires_ms, dialog) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO UPDATE SET \
              impu = excluded.impu, selectors = excluded.selectors, \
-             expires_ms = excluded.expires_ms",
+             expires_ms = excluded.expires_ms, dialog = excluded.dialog",
         )
         .bind(&subscription.id)
         .bind(&subscription.mcptt_id)
         .bind(&subscription.impu)
         .bind(selectors)
         .bind(subscription.expires_ms)
+        .bind(&subscription.dialog)
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -311,6 +314,7 @@ impl Store {
                     selectors: serde_json::from_str(&selectors)
                         .map_err(|e| sqlx::Error::Decode(Box::new(e)))?,
                     expires_ms: row.try_get("expires_ms")?,
+                    dialog: row.try_get("dialog")?,
                 })
             })
             .collect()

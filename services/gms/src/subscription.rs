@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use crate::address::Address;
 use crate::delivery::Job;
+use crate::dialogs;
 use crate::error::Refusal;
 use crate::message::EVENT_PACKAGE;
 use crate::state::Gms;
@@ -115,6 +116,7 @@ async fn accepted(gms: &Gms, incoming: &IncomingRequest) -> Result<Accepted, Res
         impu,
         selectors,
         expires_ms: end_ms(gms, expires),
+        dialog: dialogs::head_of(request, &incoming.to_tag).map_err(bad)?,
     };
     // A stored subscription without a dialog is taken for one of before a restart.
     gms.put_dialog(&subscription.id, dialog);
@@ -157,6 +159,9 @@ async fn refreshed(
         .map_err(failed)?;
     let mut subscription = known.into_iter().find(|s| s.id == id).ok_or(gone)?;
     subscription.expires_ms = end_ms(gms, expires);
+    if let Some(head) = dialogs::refreshed(&subscription.dialog, request) {
+        subscription.dialog = head;
+    }
     if expires == 0 {
         gms.store.delete_subscription(&id).await.map_err(failed)?;
         gms.remove_dialog(&id);

@@ -98,6 +98,8 @@ pub(crate) struct Lab {
     pub(crate) incoming: mpsc::Receiver<Incoming>,
     pub(crate) gms_sip: SocketAddr,
     _dir: TempDir,
+    config: Config,
+    endpoint: SipEndpoint,
     key: EncodingKey,
     stop: CancellationToken,
 }
@@ -226,11 +228,12 @@ impl Lab {
         let dir = tempfile::tempdir().unwrap();
         let mut config = config(&dir, &jwks_url, sip.local_address());
         change(&mut config, sip.local_address());
+        let started = start(config.clone(), &context, Tracer::off(), keys).await;
         let Running {
             gms,
             http: server,
             sip: endpoint,
-        } = start(config, &context, Tracer::off(), keys).await.unwrap();
+        } = started.unwrap();
         let lab = Self {
             gms,
             gateway,
@@ -244,6 +247,8 @@ impl Lab {
             incoming,
             gms_sip: endpoint.local_address(),
             _dir: dir,
+            config,
+            endpoint,
             key,
             stop,
         };
@@ -261,6 +266,28 @@ impl Lab {
         };
         tokio::spawn(async move { stop.run_until_cancelled(answering).await });
         lab
+    }
+
+    /// The server dies: whatever it has still to tell stays untold. Changes of its store still work.
+    pub(crate) async fn server_dies(&self) {
+        self.endpoint.close().await;
+    }
+
+    /// A server starts on what the one before has stored.
+    pub(crate) async fn server_returns(&mut self) {
+        let (sender, keys) = gms::keys::channel();
+        let context = Context {
+            clock: Arc::new(self.clock.clone()),
+            shutdown: self.stop.clone(),
+            health: Health::new("gms"),
+        };
+        let started = start(self.config.clone(), &context, Tracer::off(), keys).await;
+        let running = started.unwrap();
+        self.base = format!("http://{}", running.http.address);
+        self.gms_sip = running.sip.local_address();
+        (self.gms, self.endpoint) = (running.gms, running.sip);
+        self.keys = Arc::new(sender);
+        self.trust(&[]);
     }
 
     /// The partner domains that the server's KMS tells of from now on.

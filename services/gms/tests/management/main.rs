@@ -10,5 +10,6 @@ mod domains;
 mod keys;
 mod lab;
 mod refusals;
+mod restart;
 mod store;
 mod subscriber;

@@ -60,9 +60,11 @@ async fn subscriptions_end(store: &Store) {
         impu: "sip:alice-impu@ims.mc.example".into(),
         selectors: vec!["a/\"b".into(), "c".into()],
         expires_ms: 10,
+        dialog: "SUBSCRIBE".into(),
     };
     store.put_subscription(&subscription).await.unwrap();
     subscription.expires_ms = 20;
+    subscription.dialog = "SUBSCRIBE later".into();
     store.put_subscription(&subscription).await.unwrap();
     assert_eq!(
         store.subscriptions(19).await.unwrap(),
