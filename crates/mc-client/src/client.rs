@@ -48,12 +48,11 @@ use crate::keys::{KeyRing, KmsClient};
 use crate::login::{Login, TokenSource};
 use crate::state_dir::StateDir;
 
-/// Waits between attempts.
-const RETRY: [Duration; 4] = [
+/// Waits between attempts: whoever comes back is found again within five seconds.
+const RETRY: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
+    Duration::from_secs(3),
 ];
 
 /// A client that is not established yet.

@@ -8,9 +8,10 @@ mod core;
 mod limits;
 mod tcp;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mc_sip::transaction::{TransactionConfig, TransactionError, TransactionId};
 use mc_sip::{NameAddr, Peer, Request, Response, StatusCode, Transport, Uri, Via, name, token};
@@ -332,6 +333,7 @@ pub struct SipEndpoint {
     shutdown: CancellationToken,
     tasks: TaskTracker,
     next_handle: Arc<std::sync::atomic::AtomicU64>,
+    connected: Arc<Mutex<HashSet<SocketAddr>>>,
 }
 
 impl SipEndpoint {
@@ -357,6 +359,7 @@ impl SipEndpoint {
             shutdown: shutdown.child_token(),
             tasks: TaskTracker::new(),
             next_handle: Arc::default(),
+            connected: Arc::default(),
         };
         let core = Core::new(
             config.clone(),
@@ -376,6 +379,21 @@ impl SipEndpoint {
     #[must_use]
     pub const fn local_address(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Whether there is a connection to a peer; one over UDP needs none.
+    #[must_use]
+    pub fn is_connected(&self, peer: Peer) -> bool {
+        match peer.transport {
+            Transport::Udp => true,
+            Transport::Tcp => self.connected().contains(&peer.address),
+        }
+    }
+
+    fn connected(&self) -> MutexGuard<'_, HashSet<SocketAddr>> {
+        self.connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The address a peer reaches us at.

@@ -101,6 +101,8 @@ impl Established {
     /// Keeps the attachment; an error is its loss.
     pub(super) async fn stay_attached(&mut self, now: Instant) -> Result<(), String> {
         let due = self.attachment_due.is_some_and(|due| now >= due);
+        //= RFC 5626 4.5
+        let flow_lost = !self.link.endpoint.is_connected(self.link.server);
         match &self.link.attached {
             Attached::Interconnected(place) if !place.interconnection().is_up() => {
                 Err("the interconnection is down".to_owned())
@@ -109,7 +111,8 @@ impl Established {
                 .authorise()
                 .await
                 .map_err(|failure| failure.to_string()),
-            Attached::Registered(_) if due => self.refresh_registration().await,
+            // Who lost the connection asks at once whether the server still knows it.
+            Attached::Registered(_) if due || flow_lost => self.refresh_registration().await,
             Attached::Interconnected(_) | Attached::Registered(_) => Ok(()),
         }
     }

@@ -209,6 +209,7 @@ impl Core {
                     .is_some_and(|link| link.number == number)
                 {
                     self.links.remove(&address);
+                    self.endpoint.connected().remove(&address);
                 }
                 if !reached {
                     tracing::debug!(peer = %address, "connection failed");
@@ -276,6 +277,7 @@ impl Core {
         self.next_link += 1;
         let number = self.next_link;
         self.links.insert(address, Link { number, queue });
+        self.endpoint.connected().insert(address);
         let connection = Connection {
             address,
             number,
@@ -407,6 +409,7 @@ impl Core {
         if full {
             tracing::warn!(peer = %address, "connection does not take messages, closing it");
             self.links.remove(&address);
+            self.endpoint.connected().remove(&address);
             self.layer.peer_unreachable(Peer::tcp(address));
         }
     }

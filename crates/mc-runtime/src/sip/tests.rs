@@ -246,6 +246,30 @@ async fn connections_above_the_limit_are_closed() {
     first.read_exact(&mut pong).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_connection_that_the_peer_ended_is_known_to_be_gone() {
+    let (client, _client_in) = endpoint().await;
+    let (server, mut incoming) = endpoint().await;
+    let peer = Peer::tcp(server.local_address());
+    assert!(!client.is_connected(peer));
+    let mut responses = client.request(request(Method::Options), peer);
+    next_request(&mut incoming)
+        .await
+        .respond_status(StatusCode::OK);
+    responses.final_response().await.unwrap();
+    assert!(client.is_connected(peer));
+    server.close().await;
+    let gone = async {
+        while client.is_connected(peer) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), gone)
+        .await
+        .unwrap();
+    assert!(client.is_connected(Peer::udp(server.local_address())));
+}
+
 #[derive(Default)]
 struct Seen(Mutex<Vec<(bool, Vec<u8>)>>);
 
