@@ -69,5 +69,7 @@ mod refusals_media;
 mod refusals_secrets;
 #[path = "scenarios/refusals_tokens.rs"]
 mod refusals_tokens;
+#[path = "scenarios/restarts.rs"]
+mod restarts;
 #[path = "scenarios/rules.rs"]
 mod rules;

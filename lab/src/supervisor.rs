@@ -9,7 +9,7 @@ use crate::render::RenderError;
 use crate::site::{Approach, Site};
 use crate::state::{LabRecord, ProcessRecord, StateDir, StateError};
 use crate::topology::{Addresses, Domain, PortName, Service};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,6 +32,9 @@ pub enum StartError {
         /// Its process.
         pid: u32,
     },
+    /// No service of this name was started here.
+    #[error("no service `{0}` was started here")]
+    NoService(String),
     /// No lab was prepared in this state directory.
     #[error("no lab was prepared here; `mcbox prepare` does that")]
     NotPrepared,
@@ -190,9 +193,38 @@ impl Lab {
     ) -> Result<(), StartError> {
         for service in services {
             progress(service.name);
-            self.spawn(**service, binaries)?;
+            let path = binaries.join(service.binary);
+            let mut fresh = OpenOptions::new();
+            fresh.write(true).create(true).truncate(true);
+            let child = self.spawn(service, &path, &fresh)?;
+            self.children.push(child);
         }
         Ok(self.keep_record()?)
+    }
+
+    /// Ends a service at once, as a crash would (SIGKILL), and starts it again; its log goes on.
+    /// Returns when it is ready.
+    ///
+    /// # Errors
+    /// [`StartError`]; the lab has no such service, or it did not come back.
+    pub async fn crash_and_restart(&mut self, name: &str) -> Result<(), StartError> {
+        let here = self.children.iter_mut().find(|(s, ..)| s.name == name);
+        let Some((service, child, executable)) = here else {
+            return Err(StartError::NoService(name.to_owned()));
+        };
+        let (service, executable) = (*service, executable.clone());
+        let failed = |source| StartError::Spawn {
+            service: service.name,
+            source,
+        };
+        child.kill().and_then(|()| child.wait()).map_err(failed)?;
+        let again = self.spawn(&service, &executable, OpenOptions::new().append(true))?;
+        let crashed = self.children.iter_mut().find(|(s, ..)| *s == service);
+        if let Some(crashed) = crashed {
+            *crashed = again;
+        }
+        self.keep_record()?;
+        self.until_ready(&service).await
     }
 
     /// What two operators do once, by hand, between systems that are not a lab (TS 33.180 L.3.2).
@@ -223,18 +255,22 @@ impl Lab {
         })
     }
 
-    fn spawn(&mut self, service: Service, binaries: &Path) -> Result<(), StartError> {
-        let path = binaries.join(service.binary);
+    fn spawn(
+        &self,
+        service: &Service,
+        path: &Path,
+        log: &OpenOptions,
+    ) -> Result<(Service, Child, PathBuf), StartError> {
         let missing = || StartError::NoBinary {
             service: service.name,
-            path: path.clone(),
+            path: path.to_owned(),
         };
         let executable = path.canonicalize().map_err(|_| missing())?;
         let spawn = |source| StartError::Spawn {
             service: service.name,
             source,
         };
-        let log = File::create(self.state.log(service.name)).map_err(spawn)?;
+        let log = log.open(self.state.log(service.name)).map_err(spawn)?;
         let child = Command::new(&executable)
             .arg("--config")
             .arg(self.state.configuration(service.name))
@@ -244,8 +280,7 @@ impl Lab {
             .stderr(log)
             .spawn()
             .map_err(spawn)?;
-        self.children.push((service, child, executable));
-        Ok(())
+        Ok((*service, child, executable))
     }
 
     fn keep_record(&self) -> Result<(), StateError> {

@@ -1,0 +1,131 @@
+//! Every service dies once without warning (SIGKILL) and comes back: everybody is ready again by
+//! itself, calls cross, nothing went in clear meanwhile, and nothing acknowledged was forgotten.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use lab::gateway::Gateway;
+use lab::site::Approach;
+use lab::supervisor::Lab;
+use serde_json::{Value, json};
+use testkit::libsrtp;
+
+use crate::claims_stage::{COMMAND, Stage};
+use crate::support::{GROUP, PATIENCE, status};
+
+/// The values of some members of each entry of a list, without order.
+fn set(list: &Value, members: &[&str]) -> BTreeSet<String> {
+    let entries = list.as_array().unwrap().iter();
+    let of = |entry: &Value| {
+        let values: Vec<&str> = members
+            .iter()
+            .map(|m| entry[*m].as_str().unwrap())
+            .collect();
+        values.join(" ")
+    };
+    entries.map(of).collect()
+}
+
+/// What the servers have acknowledged: users and their clients, affiliations, aliases, documents,
+/// group keys, key sets, who follows documents, trust.
+async fn acknowledged(lab: &Lab) -> Value {
+    let mcptt = status(lab).await;
+    let url = |name: &str| {
+        let file = lab.state().file("data", &format!("{name}.db"));
+        format!("sqlite://{}?mode=rw", file.display())
+    };
+    let kms = kms::store::Store::open(&url("kms")).await.unwrap();
+    let gms = gms::store::Store::open(&url("gms")).await.unwrap();
+    let mut groups = Vec::new();
+    for group in [GROUP, COMMAND] {
+        let document = gms.group(group).await.unwrap().unwrap();
+        let keys = gms.active_keys(group).await.unwrap();
+        let keys: Vec<u32> = keys.iter().map(|key| key.gmk_id).collect();
+        groups.push(json!({ "group": group, "etag": document.etag, "keys": keys }));
+    }
+    let subscriptions = gms.subscriptions(0).await.unwrap();
+    let following: BTreeSet<String> = subscriptions.into_iter().map(|s| s.mcptt_id).collect();
+    json!({
+        "users": set(&mcptt["registrations"], &["mcptt_id", "client_id"]),
+        "affiliations": set(&mcptt["affiliations"], &["mcptt_id", "client_id", "group"]),
+        "aliases": set(&mcptt["functional_aliases"], &["alias", "mcptt_id"]),
+        "partners": set(&mcptt["partners"], &["name", "psi", "spk_id"]),
+        "issued": kms.issued_count().await.unwrap(),
+        "trusted": kms.external_certificates().await.unwrap().1.len(),
+        "key_users": kms.users().await.unwrap().len(),
+        "groups": groups,
+        "following": following,
+    })
+}
+
+/// Whether floor control of every registered client is protected.
+fn all_have_keys(status: &Value) -> bool {
+    let registrations = status["registrations"].as_array().unwrap();
+    registrations.iter().all(|one| one["csk_id"].is_string())
+}
+
+/// Waits until everybody is ready and what the servers have acknowledged is as before.
+async fn until_healed(stage: &Stage, crashed: &str, before: &Value) {
+    let gateway = Gateway::of(&stage.lab, stage.site.gateway());
+    let (mut last, mut why) = (Value::Null, None);
+    let healed = async {
+        loop {
+            let clients = [&stage.alice, &stage.bob];
+            let ready = clients.iter().all(|party| party.steps().ready);
+            why = gateway.steps().await.failure();
+            let keyed = all_have_keys(&status(&stage.lab).await);
+            last = acknowledged(&stage.lab).await;
+            if ready && keyed && why.is_none() && last == *before {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, healed).await.is_err() {
+        let (alice, bob) = (stage.alice.steps(), stage.bob.steps());
+        panic!("after {crashed}: {why:?}\n{alice:#?}\n{bob:#?}\n{last:#}\nbefore {before:#}");
+    }
+}
+
+async fn crash_each(dir: &Path, services: &[&str]) {
+    let mut stage = Stage::up(dir, Approach::SingleClient).await;
+    stage.radio_talks("1001").await;
+    let before = acknowledged(&stage.lab).await;
+    for service in services {
+        stage.lab.crash_and_restart(service).await.unwrap();
+        until_healed(&stage, service, &before).await;
+        stage.radio_talks("1001").await;
+    }
+    crate::support::all_ready(&stage.lab).await;
+    let run = stage.down().await;
+    // Each media packet opens with a key of its group only, so none was clear.
+    let opened = libsrtp::check_media(&run).unwrap();
+    assert!(opened.media > 20, "{opened:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_give_tokens_keys_and_documents() {
+    let dir = tempfile::tempdir().unwrap();
+    crash_each(dir.path(), &["idms", "kms", "gms"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mcptt_server() {
+    let dir = tempfile::tempdir().unwrap();
+    crash_each(dir.path(), &["mcptt-server"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gateway_and_the_radio_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut stage = Stage::up(dir.path(), Approach::SingleClient).await;
+    let before = acknowledged(&stage.lab).await;
+    for service in ["lmr-sim", "segy"] {
+        stage.lab.crash_and_restart(service).await.unwrap();
+        until_healed(&stage, service, &before).await;
+    }
+    stage.radio_talks("1001").await;
+    let opened = libsrtp::check_media(&stage.down().await).unwrap();
+    assert!(opened.media > 10, "{opened:?}");
+}
