@@ -41,6 +41,8 @@ mod emergencies;
 mod gateway;
 #[path = "scenarios/group_calls.rs"]
 mod group_calls;
+#[path = "scenarios/homed_at_gateway.rs"]
+mod homed_at_gateway;
 #[path = "scenarios/interconnection.rs"]
 mod interconnection;
 #[path = "scenarios/keys.rs"]

@@ -303,6 +303,7 @@ pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientCon
         gms: GmsConfig {
             xcap_root: format!("https://{}", lab.addresses().of(PortName::Gms)),
             partner: None,
+            others: Vec::new(),
         },
         groups: groups.map_err(|error| name(&error))?,
         client_id: None,

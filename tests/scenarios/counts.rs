@@ -32,6 +32,8 @@ struct Costs {
     registered: bool,
     /// SPKs that the bodies of its requests are protected with.
     spks: &'static [&'static str],
+    /// Whether its GMS has a group too.
+    group_of_its_own: bool,
 }
 
 macro_rules! costs_of {
@@ -50,6 +52,7 @@ costs_of! {
         token_domains: &[MC],
         registered: true,
         spks: &[],
+        group_of_its_own: false,
     };
     costs_of_7_2: Costs {
         approach: Approach::ClientPerUser,
@@ -57,6 +60,7 @@ costs_of! {
         token_domains: &[MC],
         registered: true,
         spks: &[],
+        group_of_its_own: false,
     };
     // Tokens of the home domain for keys and groups, of the gateway's domain to be served there.
     costs_of_7_3: Costs {
@@ -65,6 +69,7 @@ costs_of! {
         token_domains: &[MC, SEGY],
         registered: false,
         spks: &["3a7e0003"],
+        group_of_its_own: false,
     };
     // Tokens of the own domain for keys, of the partner's for its groups.
     costs_of_7_4: Costs {
@@ -73,6 +78,7 @@ costs_of! {
         token_domains: &[MC, SEGY],
         registered: false,
         spks: &["3a7e0004"],
+        group_of_its_own: true,
     };
     costs_of_7_5: Costs {
         approach: Approach::ExternalDomainSingleUser,
@@ -80,6 +86,7 @@ costs_of! {
         token_domains: &[MC, SEGY],
         registered: false,
         spks: &["3a7e0005"],
+        group_of_its_own: false,
     };
 }
 
@@ -133,14 +140,18 @@ async fn counted(costs: Costs) {
         costs.spks.iter().map(|id| (*id).to_owned()).collect()
     );
 
+    // Each identity gets the key of each group once, under its own KMS.
     let gmks = sent("MESSAGE", 1);
-    let receivers: BTreeSet<_> = gmks.iter().map(|gmk| gmk.identities[1].clone()).collect();
-    assert_eq!((gmks.len(), receivers), (ours.len(), ours.clone()));
-    for gmk in gmks {
-        assert_eq!(
-            gmk.identities[2..4],
-            ["kms.mc.example".to_owned(), kms.clone()]
-        );
+    assert!(gmks.iter().all(|gmk| gmk.identities[3] == kms));
+    for gms in [MC, SEGY] {
+        let of_gms = gmks
+            .iter()
+            .filter(|gmk| gmk.identities[2] == format!("kms.{gms}"));
+        let receivers: Vec<_> = of_gms.map(|gmk| gmk.identities[1].clone()).collect();
+        let homed = gms == MC || costs.group_of_its_own;
+        let wanted = if homed { ours.clone() } else { BTreeSet::new() };
+        assert_eq!(receivers.len(), wanted.len(), "{gms}: {receivers:?}");
+        assert_eq!(receivers.into_iter().collect::<BTreeSet<_>>(), wanted);
     }
 }
 

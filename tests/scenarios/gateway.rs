@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::support::{GROUP, PATIENCE, kept, logged, ready, start, until, until_affiliated};
 
-fn sentence(name: &str) -> (Vec<u8>, Vec<i16>) {
+pub(crate) fn sentence(name: &str) -> (Vec<u8>, Vec<i16>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let octets = std::fs::read(root.join("target/speech").join(name)).unwrap();
     let samples = Wav::read(&octets, measure::LONGEST).unwrap().into_16k();
@@ -30,7 +30,7 @@ async fn status(lab: &Lab) -> Value {
 }
 
 /// What one party hears until the floor is idle again.
-async fn listen(
+pub(crate) async fn listen(
     heard: &mut tokio::sync::broadcast::Receiver<lab::parties::Heard>,
 ) -> (Option<String>, Option<String>, Vec<i16>) {
     let (mut talker, mut alias, mut samples) = (None, None, Vec::new());
@@ -56,13 +56,13 @@ async fn listen(
     (talker, alias, samples)
 }
 
-fn understood(said: &[i16], heard: &[i16]) {
+pub(crate) fn understood(said: &[i16], heard: &[i16]) {
     let report = measure::judge(said, heard).unwrap();
     assert!(report.score > 0.75, "{report:?}");
     assert!(report.first_heard && report.last_heard, "{report:?}");
 }
 
-async fn say(party: &Party, group: &GroupId, samples: &[i16]) {
+pub(crate) async fn say(party: &Party, group: &GroupId, samples: &[i16]) {
     let mut clock = tokio::time::interval(Duration::from_millis(20));
     for frame in samples.chunks(320) {
         clock.tick().await;

@@ -104,7 +104,7 @@ pub(crate) struct Link {
 impl Client {
     pub(crate) async fn open(
         attachment: Attachment,
-        config: ClientConfig,
+        mut config: ClientConfig,
         clock: SharedClock,
         tracer: Tracer,
         events: EventSink,
@@ -112,6 +112,8 @@ impl Client {
         stop: CancellationToken,
     ) -> Result<Self, ClientError> {
         let wrong = |error: &dyn std::fmt::Display| ClientError::Configuration(error.to_string());
+        let others = config.gms.others.iter().map(|gms| gms.uri.clone());
+        config.servers.partner_gms.extend(others);
         let state = StateDir::open(&config.state_dir).map_err(|e| wrong(&e))?;
         let client_id = state
             .client_id(config.client_id.as_ref())
@@ -266,7 +268,7 @@ impl Client {
                 .map_err(|_| client_failure(format!("{text:?} is no SIP URI")))
         };
         let servers = &self.config.servers;
-        let (client_id, gms) = (self.client_id.clone(), uri(&servers.gms)?);
+        let client_id = self.client_id.clone();
         match &self.sip {
             Sip::Own { endpoint, link } => {
                 let identity = Identity {
@@ -275,7 +277,6 @@ impl Client {
                     mcptt_id,
                     client_id,
                     function: uri(&servers.participating)?,
-                    gms,
                 };
                 let server = SipEndpoint::resolve(&uri(&link.server)?).await;
                 let server = server.map_err(|e| client_failure(format!("{}: {e}", link.server)))?;
@@ -300,7 +301,6 @@ impl Client {
                     mcptt_id,
                     client_id,
                     function: interconnection.controlling().clone(),
-                    gms,
                 };
                 Ok(Link {
                     identity,
@@ -315,7 +315,6 @@ impl Client {
 
     fn documents(&self) -> GroupDocuments {
         GroupDocuments {
-            xcap_root: self.config.gms.xcap_root.clone(),
             http: self.http.clone(),
             tracer: self.tracer.clone(),
             node: self.config.node.clone(),

@@ -149,6 +149,58 @@ pub struct GmsConfig {
     /// it is their own domain's.
     #[serde(default)]
     pub partner: Option<PartnerConfig>,
+    /// Further ones, each for the groups of its own domain (default none): all other groups are at the
+    /// one above, which is `servers.gms`.
+    #[serde(default)]
+    pub others: Vec<OtherGms>,
+}
+
+/// The GMS of one more domain.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherGms {
+    /// Its URI: where subscriptions go, and who must have signed a GMK of its domain.
+    pub uri: String,
+    /// XCAP root.
+    pub xcap_root: String,
+    /// Where users get tokens for it (default none: it is their own domain's).
+    #[serde(default)]
+    pub partner: Option<PartnerConfig>,
+}
+
+/// A GMS as a client uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GmsHome {
+    /// Its URI.
+    pub uri: String,
+    /// XCAP root.
+    pub xcap_root: String,
+    /// Where users get tokens for it, if it is not their own domain's.
+    pub partner: Option<PartnerConfig>,
+}
+
+impl ClientConfig {
+    /// The GMS that has a group: that of the group's domain, else the client's own.
+    #[must_use]
+    pub fn home_of(&self, group: &GroupId) -> GmsHome {
+        let mut others = self.gms.others.iter();
+        let of_domain = |other: &&OtherGms| {
+            let domain = mc_ids::domain_of(&other.uri);
+            group.domain().eq_ignore_ascii_case(domain)
+        };
+        match others.find(of_domain) {
+            Some(other) => GmsHome {
+                uri: other.uri.clone(),
+                xcap_root: other.xcap_root.clone(),
+                partner: other.partner.clone(),
+            },
+            None => GmsHome {
+                uri: self.servers.gms.clone(),
+                xcap_root: self.gms.xcap_root.clone(),
+                partner: self.gms.partner.clone(),
+            },
+        }
+    }
 }
 
 /// The role requests are made in.
@@ -180,5 +232,4 @@ pub(crate) struct Identity {
     pub(crate) client_id: ClientId,
     /// The function that requests go to.
     pub(crate) function: Uri,
-    pub(crate) gms: Uri,
 }

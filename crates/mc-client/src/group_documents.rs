@@ -25,7 +25,6 @@ pub(crate) struct Fetched {
 /// Fetches documents for one client.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupDocuments {
-    pub(crate) xcap_root: String,
     pub(crate) http: reqwest::Client,
     pub(crate) tracer: Tracer,
     pub(crate) node: String,
@@ -33,12 +32,17 @@ pub(crate) struct GroupDocuments {
 
 impl GroupDocuments {
     //= TS 24.481 6.3.3
-    pub(crate) async fn get(&self, group: &GroupId, token: &str) -> Result<Fetched, StepFailure> {
+    pub(crate) async fn get(
+        &self,
+        xcap_root: &str,
+        group: &GroupId,
+        token: &str,
+    ) -> Result<Fetched, StepFailure> {
         let path = format!(
             "/{}",
             selector(group).replace(':', "%3A").replace('@', "%40")
         );
-        let url = format!("{}{path}", self.xcap_root.trim_end_matches('/'));
+        let url = format!("{}{path}", xcap_root.trim_end_matches('/'));
         let failed = |detail: String| StepFailure {
             service: "gms",
             clause: CLAUSE,

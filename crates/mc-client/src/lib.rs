@@ -29,7 +29,7 @@ pub use association::Association;
 pub use attachment::Attachment;
 pub use bodies::{BodyConfig, BodyProtection, BodyRefused, Demand, Seal};
 pub use call_id::CallId;
-pub use config::{ClientConfig, GmsConfig, ServerIdentities, SipLink};
+pub use config::{ClientConfig, GmsConfig, GmsHome, OtherGms, ServerIdentities, SipLink};
 pub use event::{ClientEvent, SpeechFrame, Step, StepFailure};
 pub use group_keys::{GroupKey, GroupKeys, KeyRefused};
 pub use handle::{Callee, ClientError, McClient, PrivateCall, Rejection};

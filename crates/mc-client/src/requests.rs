@@ -214,7 +214,12 @@ impl<R: CryptoRng> Requests<'_, R> {
 
     /// Subscription to changes of group documents; it also makes the GMS send GMKs.
     //= TS 24.481 6.3.13
-    pub(crate) fn subscribe_groups(&mut self, documents: &[String], access_token: &str) -> Request {
+    pub(crate) fn subscribe_groups(
+        &mut self,
+        gms: &Uri,
+        documents: &[String],
+        access_token: &str,
+    ) -> Request {
         let info = McpttInfo {
             access_token: Some(Content::string_value(access_token)),
             ..McpttInfo::default()
@@ -224,9 +229,8 @@ impl<R: CryptoRng> Requests<'_, R> {
         };
         let lists = BodyPart::new(media::RESOURCE_LISTS, lists.to_xml())
             .with(name::CONTENT_DISPOSITION, "recipient-list");
-        let gms = self.identity.gms.clone();
         let request = self
-            .outside_dialog(Method::Subscribe, &gms, &gms)
+            .outside_dialog(Method::Subscribe, gms, gms)
             .with(name::CONTACT, self.contact.to_string())
             .with("Event", "xcap-diff")
             .with(name::ACCEPT, media::XCAP_DIFF)

@@ -186,11 +186,12 @@ impl Provisioner {
         group: &GroupId,
         member: &McServiceId,
     ) -> Result<(), NotMade> {
-        let token = match &client.gms.partner {
+        let home = client.home_of(group);
+        let token = match &home.partner {
             Some(partner) => account.partner_token(partner).await?,
             None => account.token(SCOPE_GMS).await?,
         };
-        let root = client.gms.xcap_root.trim_end_matches('/');
+        let root = home.xcap_root.trim_end_matches('/');
         let (group, user) = (escaped(group.as_str()), escaped(member.as_str()));
         let url = format!("{root}/admin/groups/{group}/members/{user}");
         let asserted = format!("\"{member}\"");

@@ -115,6 +115,24 @@ pub struct GroupsConfig {
     /// Seconds a fetched document is used before it is asked for again (with its `ETag`). Default 2.
     #[serde(default = "default_group_age_s")]
     pub max_age_s: u64,
+    /// GMSs of other domains whose groups' calls are controlled here, with members of this one
+    /// (default none).
+    #[serde(default)]
+    pub partners: Vec<PartnerGroups>,
+}
+
+/// The group management server of another domain.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartnerGroups {
+    /// Domain of the groups; those of no other domain are taken from it.
+    pub domain: String,
+    /// Its public service identity; it needs a route.
+    pub gms: String,
+    /// XCAP root.
+    pub xcap_root: String,
+    /// Where this server gets tokens for it (TS 33.180 B.7).
+    pub token: mc_client::login::PartnerConfig,
 }
 
 fn default_gms() -> String {

@@ -80,18 +80,12 @@ impl GroupWatch {
 
 /// Keeps the subscriptions up until the server stops.
 pub(crate) async fn keep(server: Arc<Server>) {
-    let Ok(gms) = server.parts.config.groups.gms.parse::<Uri>() else {
-        return tracing::error!("groups.gms is no SIP URI: group documents are not watched");
-    };
-    let Some(peer) = server.route(&gms) else {
-        return tracing::info!("no route to the GMS: group documents are not watched");
-    };
     let stop = server.parts.shutdown.clone();
     let work = async {
         loop {
             for group in wanted(&server) {
                 if server.watch.is_due(&group, server.now()) {
-                    subscribe_to(&server, &group, (&gms, peer)).await;
+                    subscribe_to(&server, &group).await;
                 }
             }
             // In time, or when somebody affiliates.
@@ -110,9 +104,9 @@ fn wanted(server: &Server) -> BTreeSet<GroupId> {
 
 /// Subscribes to a group's document; each time anew, so that its first NOTIFY tells what was missed.
 //= TS 24.481 6.3.13
-async fn subscribe_to(server: &Server, group: &GroupId, (gms, peer): (&Uri, Peer)) {
+async fn subscribe_to(server: &Server, group: &GroupId) {
     let now = server.now();
-    let made = made(server, group, (gms, peer)).await;
+    let made = made(server, group).await;
     let (dialog, next) = match made {
         Ok(dialog) => (Some(dialog), now + u64::from(EXPIRES_S / 2)),
         Err(detail) => {
@@ -123,13 +117,15 @@ async fn subscribe_to(server: &Server, group: &GroupId, (gms, peer): (&Uri, Peer
     server.watch.put(group, dialog, next);
 }
 
-async fn made(
-    server: &Server,
-    group: &GroupId,
-    (gms, peer): (&Uri, Peer),
-) -> Result<Dialog, String> {
-    let token = server.parts.bearer.token().await?;
-    let request = subscription(server, group, (gms, peer), &token);
+async fn made(server: &Server, group: &GroupId) -> Result<Dialog, String> {
+    let home = server.parts.homes.of(group);
+    let gms: Uri = home
+        .gms
+        .parse()
+        .map_err(|_| format!("{:?} is no SIP URI", home.gms))?;
+    let peer = server.route(&gms).ok_or("there is no route to its GMS")?;
+    let token = home.bearer.token().await?;
+    let request = subscription(server, group, (&gms, peer), &token);
     let mut responses = server.parts.endpoint.request(request.clone(), peer);
     let response = responses.final_response().await;
     let response = response.map_err(|error| error.to_string())?;

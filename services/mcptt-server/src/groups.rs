@@ -48,12 +48,62 @@ struct Cached {
     fetched_unix_s: u64,
 }
 
+/// Where the documents of groups are, and what is shown there.
+pub struct Home {
+    /// XCAP root.
+    pub root: String,
+    /// Public service identity of the GMS.
+    pub gms: String,
+    /// Gives tokens for it.
+    pub bearer: Arc<dyn BearerToken>,
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Home")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The GMSs of the own domain and of partners.
+#[derive(Debug)]
+pub struct Homes {
+    own: Home,
+    /// By the domain of their groups.
+    partners: HashMap<String, Home>,
+}
+
+impl Homes {
+    /// That of the own domain, for all groups but the partners'.
+    #[must_use]
+    pub fn new(own: Home) -> Self {
+        Self {
+            own,
+            partners: HashMap::new(),
+        }
+    }
+
+    /// The same with another domain's.
+    #[must_use]
+    pub fn with_partner(mut self, domain: &str, home: Home) -> Self {
+        self.partners.insert(domain.to_ascii_lowercase(), home);
+        self
+    }
+
+    /// The one that has a group.
+    #[must_use]
+    pub fn of(&self, group: &GroupId) -> &Home {
+        let domain = group.domain().to_ascii_lowercase();
+        self.partners.get(&domain).unwrap_or(&self.own)
+    }
+}
+
 /// Group documents by XCAP GET, revalidated with their `ETag`.
 pub struct XcapGroups {
-    root: String,
+    homes: Arc<Homes>,
     max_age_s: u64,
     http: reqwest::Client,
-    bearer: Arc<dyn BearerToken>,
     clock: SharedClock,
     cache: Mutex<HashMap<GroupId, Cached>>,
 }
@@ -61,27 +111,24 @@ pub struct XcapGroups {
 impl fmt::Debug for XcapGroups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("XcapGroups")
-            .field("root", &self.root)
+            .field("homes", &self.homes)
             .finish_non_exhaustive()
     }
 }
 
 impl XcapGroups {
-    /// Documents below an XCAP root.
+    /// Documents of groups, each from its GMS.
     #[must_use]
     pub fn new(
-        root: &str,
+        homes: Arc<Homes>,
         max_age_s: u64,
         http: reqwest::Client,
-        bearer: Arc<dyn BearerToken>,
         clock: SharedClock,
     ) -> Self {
-        let root = root.trim_end_matches('/').to_owned();
         Self {
-            root,
+            homes,
             max_age_s,
             http,
-            bearer,
             clock,
             cache: Mutex::default(),
         }
@@ -116,7 +163,13 @@ impl XcapGroups {
             return Ok(document);
         }
         let unavailable = |error: String| GroupError::Unavailable(error);
-        let token = self.bearer.token().await.map_err(unavailable)?;
+        let token = self
+            .homes
+            .of(&group)
+            .bearer
+            .token()
+            .await
+            .map_err(unavailable)?;
         let mut request = self
             .http
             .get(self.document_url(&group))
@@ -171,7 +224,7 @@ impl XcapGroups {
             .replace('@', "%40");
         format!(
             "{}/org.openmobilealliance.groups/global/byGroupID/{id}",
-            self.root
+            self.homes.of(group).root.trim_end_matches('/')
         )
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use futures::future::BoxFuture;
 use mc_client::keys::{KeyRing, KeysError, KmsClient};
-use mc_client::login::TokenSource;
+use mc_client::login::{PartnerConfig, TokenSource};
 use mc_ids::McServiceId;
 use mc_runtime::auth::{SCOPE_GMS, SCOPE_KMS};
 use mc_runtime::{CancellationToken, SharedClock};
@@ -156,6 +156,19 @@ pub async fn keep_fresh(
             Ok(ring) => keys.renew(ring),
             Err(error) => tracing::warn!(%error, "key sets were not renewed"),
         }
+    }
+}
+
+/// Shows a token of a partner domain to its group management server (TS 33.180 B.7).
+#[derive(Debug, Clone)]
+pub struct PartnerToken(pub TokenSource, pub PartnerConfig);
+
+impl BearerToken for PartnerToken {
+    fn token(&self) -> BoxFuture<'_, Result<String, String>> {
+        Box::pin(async move {
+            let token = self.0.partner_token(&self.1).await;
+            Ok(token.map_err(|e| e.to_string())?.secret().to_owned())
+        })
     }
 }
 

@@ -44,8 +44,9 @@ pub use error::ServerError;
 pub use server::{Parts, Server};
 
 use authorisation::Authoriser;
-use groups::XcapGroups;
-use keys::{OwnToken, ServerKeys, SharedKeys};
+use config::PartnerGroups;
+use groups::{Home, Homes, XcapGroups};
+use keys::{OwnToken, PartnerToken, ServerKeys, SharedKeys};
 use media_plane::MediaDistribution;
 
 /// Name of this node in traces.
@@ -83,14 +84,9 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     ));
     let client = mc_runtime::http::client(&config.http_client)?;
     let verifier = TokenVerifier::new(config.tokens.clone(), client.clone(), context.clock.clone());
-    let bearer = Arc::new(OwnToken(tokens));
-    let groups = XcapGroups::new(
-        &config.groups.xcap_root,
-        config.groups.max_age_s,
-        client,
-        bearer.clone(),
-        context.clock.clone(),
-    );
+    let homes = Arc::new(homes(&config, &tokens));
+    let max_age_s = config.groups.max_age_s;
+    let groups = XcapGroups::new(homes.clone(), max_age_s, client, context.clock.clone());
     let trace = TracedSip::shared(tracer.clone(), NODE);
     let bound = SipEndpoint::bind(
         &config.sip,
@@ -117,7 +113,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         endpoint: endpoint.clone(),
         authoriser,
         groups: Arc::new(groups),
-        bearer,
+        homes,
         media,
         store,
         tracer: tracer.clone(),
@@ -133,6 +129,24 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     tracer.flush().await;
     http.wait().await?;
     Ok(())
+}
+
+/// The own GMS, and those of partner domains.
+fn homes(config: &Config, tokens: &TokenSource) -> Homes {
+    let own = Home {
+        root: config.groups.xcap_root.clone(),
+        gms: config.groups.gms.clone(),
+        bearer: Arc::new(OwnToken(tokens.clone())),
+    };
+    let with = |homes: Homes, partner: &PartnerGroups| {
+        let home = Home {
+            root: partner.xcap_root.clone(),
+            gms: partner.gms.clone(),
+            bearer: Arc::new(PartnerToken(tokens.clone(), partner.token.clone())),
+        };
+        homes.with_partner(&partner.domain, home)
+    };
+    config.groups.partners.iter().fold(Homes::new(own), with)
 }
 
 /// Logs in and fetches the key sets, again and again until it works; `None` when stopped meanwhile.

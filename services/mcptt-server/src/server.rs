@@ -20,7 +20,7 @@ use crate::call::session::SessionInput;
 pub(crate) use crate::calls::Calls;
 use crate::config::Config;
 use crate::group_watch::{self, GroupWatch};
-use crate::groups::{BearerToken, GroupSource};
+use crate::groups::{GroupSource, Homes};
 use crate::interconnection::Partners;
 use crate::interconnection::border::Hidden;
 use crate::media_plane::{MediaEvent, MediaPlane};
@@ -44,8 +44,8 @@ pub struct Parts {
     pub authoriser: Authoriser,
     /// Group documents.
     pub groups: Arc<dyn GroupSource>,
-    /// What this server shows at the group management server.
-    pub bearer: Arc<dyn BearerToken>,
+    /// Where groups are, and what this server shows there.
+    pub homes: Arc<Homes>,
     /// The media plane.
     pub media: Arc<dyn MediaPlane>,
     /// What survives a restart.

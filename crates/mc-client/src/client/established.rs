@@ -47,7 +47,8 @@ pub(crate) struct Established {
     pub(super) protected: Vec<GroupId>,
     pub(super) shared: Shared,
     pub(super) replay: ReplayCache,
-    pub(super) subscription: Option<Dialog>,
+    /// By the URI of the GMS.
+    pub(super) subscriptions: BTreeMap<String, Dialog>,
     pub(super) table: CallTable,
     /// Functional aliases the user wants active; they outlive a loss of the server.
     pub(super) aliases: Arc<Mutex<Vec<String>>>,
@@ -92,7 +93,7 @@ impl Established {
             etags: BTreeMap::new(),
             protected: Vec::new(),
             replay: ReplayCache::new(REPLAY_CAPACITY),
-            subscription: None,
+            subscriptions: BTreeMap::new(),
             table,
             aliases,
             legs: BTreeMap::new(),
@@ -221,11 +222,9 @@ impl Established {
         self.stay_attached(now).await?;
         self.renew_keys_if_due(now).await;
         self.refresh_sessions(now);
-        if self.subscription.is_none() {
-            self.subscribe()
-                .await
-                .map_err(|failure| failure.to_string())?;
-        }
+        self.subscribe()
+            .await
+            .map_err(|failure| failure.to_string())?;
         let waited = now.duration_since(self.groups_since);
         if !self.ready && !self.late && waited.as_secs() >= self.config.gmk_wait_s {
             self.late = true;

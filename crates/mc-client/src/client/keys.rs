@@ -1,5 +1,6 @@
 //! Groups and keys of an established client: documents, subscription, GMKs, key periods.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use mc_ids::Key128 as _;
 use mc_ids::{GroupId, NtpTime};
 use mc_runtime::auth::SCOPE_GMS;
 use mc_sip::mcptt::EXPIRES_FOREVER;
-use mc_sip::{Dialog, Request};
+use mc_sip::{Dialog, Request, Uri};
 use mc_trace::{Event, KeyKind, KeyLogEntry, names};
 use mikey::{Opened, Unverified, VerifyPolicy};
 
@@ -15,7 +16,7 @@ use crate::Association;
 use crate::client::established::Established;
 use crate::client::fetch_keys;
 use crate::client::partners::NotOpened;
-use crate::config::Role;
+use crate::config::{GmsHome, Role};
 use crate::event::{ClientEvent, StepFailure};
 use crate::group_documents::selector;
 use crate::group_keys::own_guk_id;
@@ -56,13 +57,13 @@ impl Established {
         }
     }
 
-    async fn gms_token(&self) -> Result<String, StepFailure> {
+    async fn gms_token(&self, home: &GmsHome) -> Result<String, StepFailure> {
         let failed = |error: crate::login::LoginError| StepFailure {
             service: "idms",
             clause: "TS 33.180 B.5",
             detail: error.to_string(),
         };
-        let token = match &self.config.gms.partner {
+        let token = match &home.partner {
             Some(partner) => self.tokens.partner_token(partner).await,
             None => self.tokens.token(SCOPE_GMS).await,
         };
@@ -70,8 +71,9 @@ impl Established {
     }
 
     pub(super) async fn fetch_document(&mut self, group: &GroupId) -> Result<(), StepFailure> {
-        let token = self.gms_token().await?;
-        let fetched = self.documents.get(group, &token).await?;
+        let home = self.config.home_of(group);
+        let token = self.gms_token(&home).await?;
+        let fetched = self.documents.get(&home.xcap_root, group, &token).await?;
         let protected = fetched.document.settings().protect_media;
         self.protected.retain(|other| other != group);
         if protected {
@@ -90,23 +92,45 @@ impl Established {
         Ok(())
     }
 
-    /// Subscribes to the documents, which also makes the GMS send the GMKs.
+    /// Subscribes to the documents at the GMSs that have them and are not subscribed to yet, which also
+    /// makes them send the GMKs.
     //= TS 24.481 6.3.13
     pub(super) async fn subscribe(&mut self) -> Result<(), StepFailure> {
-        if self.config.groups.is_empty() {
-            return Ok(());
+        let mut homes: BTreeMap<String, (GmsHome, Vec<String>)> = BTreeMap::new();
+        for group in &self.config.groups {
+            let home = self.config.home_of(group);
+            if !self.subscriptions.contains_key(&home.uri) {
+                let of_home = homes.entry(home.uri.clone());
+                let (_, documents) = of_home.or_insert_with(|| (home, Vec::new()));
+                documents.push(selector(group));
+            }
         }
-        let token = self.gms_token().await?;
-        let documents: Vec<String> = self.config.groups.iter().map(selector).collect();
-        let request = self.make(|r| r.subscribe_groups(&documents, &token));
-        let response = self.succeed(request.clone(), "gms", CLAUSE).await?;
-        let dialog = Dialog::uac(&request, &response).map_err(|error| StepFailure {
+        for (uri, (home, documents)) in homes {
+            let dialog = self.subscribe_at(&home, &documents).await?;
+            self.subscriptions.insert(uri, dialog);
+        }
+        Ok(())
+    }
+
+    async fn subscribe_at(
+        &self,
+        home: &GmsHome,
+        documents: &[String],
+    ) -> Result<Dialog, StepFailure> {
+        let failed = |detail: String| StepFailure {
             service: "gms",
             clause: CLAUSE,
-            detail: format!("answer to SUBSCRIBE: {error}"),
-        })?;
-        self.subscription = Some(dialog);
-        Ok(())
+            detail,
+        };
+        let gms: Uri = home
+            .uri
+            .parse()
+            .map_err(|_| failed(format!("{:?} is no SIP URI", home.uri)))?;
+        let token = self.gms_token(home).await?;
+        let request = self.make(|r| r.subscribe_groups(&gms, documents, &token));
+        let response = self.succeed(request.clone(), "gms", CLAUSE).await?;
+        Dialog::uac(&request, &response)
+            .map_err(|error| failed(format!("answer to SUBSCRIBE: {error}")))
     }
 
     /// A key message: verified, opened, taken over. What to answer with otherwise.

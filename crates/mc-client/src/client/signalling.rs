@@ -78,13 +78,11 @@ impl Established {
     /// Changes of group documents.
     //= TS 24.481 6.3.13
     async fn on_notify(&mut self, id: &DialogId, request: &IncomingRequest) {
-        let ours = self
-            .subscription
-            .as_ref()
-            .is_some_and(|s| s.id().call_id == id.call_id);
-        if !ours {
+        let mut subscriptions = self.subscriptions.iter();
+        let ours = subscriptions.find(|(_, s)| s.id().call_id == id.call_id);
+        let Some(gms) = ours.map(|(gms, _)| gms.clone()) else {
             return request.respond_status(StatusCode::CALL_DOES_NOT_EXIST);
-        }
+        };
         request.respond_status(StatusCode::OK);
         let state = request
             .request
@@ -96,7 +94,7 @@ impl Established {
             .to_ascii_lowercase()
             .starts_with("terminated")
         {
-            self.subscription = None;
+            self.subscriptions.remove(&gms);
         }
         let Ok(diff) = XcapDiff::parse(&request.request.body) else {
             return;

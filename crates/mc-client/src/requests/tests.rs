@@ -16,7 +16,6 @@ fn identity() -> Identity {
         mcptt_id: McServiceId::new("sip:alice@mc.example").unwrap(),
         client_id: ClientId::new("urn:uuid:6d1f9a40-0d6c-4c8e-9a53-1a2b3c4d5e6f").unwrap(),
         function: "sip:mcptt@mc.example".parse().unwrap(),
-        gms: "sip:gms@mc.example".parse().unwrap(),
     }
 }
 
@@ -147,7 +146,10 @@ fn invite_goes_to_the_participating_function_and_hides_the_group() {
 #[test]
 fn subscription_lists_the_documents() {
     let documents = ["org.openmobilealliance.groups/global/byGroupID/sip:a@mc.example".to_owned()];
-    let request = with_requests(Seal::CLEAR, |r| r.subscribe_groups(&documents, "token"));
+    let gms = "sip:gms@mc.example".parse().unwrap();
+    let request = with_requests(Seal::CLEAR, |r| {
+        r.subscribe_groups(&gms, &documents, "token")
+    });
     assert_eq!(request.uri.to_string(), "sip:gms@mc.example");
     let lists = parts(&request)
         .get(media::RESOURCE_LISTS)

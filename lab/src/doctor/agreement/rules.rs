@@ -225,7 +225,11 @@ fn of_site(site: &Site) -> Vec<Rule> {
         rule(gateway("mc.kms.kms_uri"), at(kms, "kms_uri"), KMS_URI),
         rule(gateway("mc.kms.url"), at(kms, "http.listen"), KMS_URI),
         rule(gateway("mc.gms.xcap_root"), gms("xcap_root"), GROUP),
-        rule(gateway("talkgroups[].group"), gms("groups[].uri"), GROUP),
+        rule(
+            gateway("talkgroups[talkgroup=1].group"),
+            gms("groups[].uri"),
+            GROUP,
+        ),
         rule(identity(), gms("groups[].members[]"), GROUP),
         rule(gateway("external.server"), radios("sip.bind"), RADIO),
         rule(
@@ -252,6 +256,14 @@ fn of_site(site: &Site) -> Vec<Rule> {
             at("segy-idms", "partners[].token_endpoint"),
             TRUST,
         )),
+    }
+    // Only its own users are in groups of the gateway's domain.
+    if site.domain == Domain::Gateway && site.unit_is == UnitIs::User {
+        rules.push(rule(
+            gateway("talkgroups[talkgroup=2].group"),
+            at("segy-gms", "groups[].uri"),
+            GROUP,
+        ));
     }
     match site.link {
         Link::Registered => {
