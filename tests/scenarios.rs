@@ -19,6 +19,8 @@ mod support;
 mod approaches;
 #[path = "scenarios/claims_alike.rs"]
 mod claims_alike;
+#[path = "scenarios/claims_clear.rs"]
+mod claims_clear;
 #[path = "scenarios/claims_identities.rs"]
 mod claims_identities;
 #[path = "scenarios/claims_revocation.rs"]

@@ -6,8 +6,8 @@ use lab::site::{Approach, Link, Site, UnitIs};
 use lab::supervisor::Lab;
 use lab::topology::Domain::{self, Primary};
 use lab::topology::PortName;
-use mc_client::SpkConfig;
 use mc_client::keys::KeysError;
+use mc_client::{Seal, SpkConfig};
 use mc_ids::{Pck, PckId};
 use mc_runtime::SystemClock;
 use mc_runtime::auth::{SCOPE_GMS, SCOPE_KMS};
@@ -25,7 +25,7 @@ use crate::claims_stage::{ALICE, BOB, account};
 use crate::counts::key_sets;
 use crate::domains::{self, User, group_key_message};
 use crate::interconnection::{Protection, Rogue, refusal};
-use crate::peer::{Peer, SERVER, https, with_parts};
+use crate::peer::{Peer, SERVER, https};
 use crate::refusals_tokens::{claims, issuer_key};
 use crate::support::{logged, start_site_in, status, until_traced};
 
@@ -256,14 +256,15 @@ pub(crate) fn activate(peer: &Peer, about: &str, alias: &str) -> Request {
         request_uri: Some(Content::uri_value(about)),
         ..McpttInfo::default()
     };
+    let (bodies, rng) = (peer.bodies(), &mut mc_runtime::rng());
     let parts = Multipart::default()
-        .with(BodyPart::new(media::MCPTT_INFO, info.to_xml()))
-        .with(BodyPart::new(media::PIDF, presence.to_xml()));
+        .with(BodyPart::new(media::MCPTT_INFO, peer.sealed(info)))
+        .with(Seal::full(&bodies).presence(presence, rng));
     let request = peer
         .request(Method::Publish, SERVER)
         .with(name::EVENT, "presence")
         .with(name::EXPIRES, EXPIRES_FOREVER.to_string());
-    with_parts(request, &parts)
+    peer.signed(request, parts)
 }
 
 /// At the MCPTT server, as an interconnected system with the gateway's SPK.

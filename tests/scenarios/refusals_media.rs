@@ -63,7 +63,7 @@ impl Floor {
     }
 
     /// The next message from the server that is as wanted.
-    async fn until<T>(
+    pub(crate) async fn until<T>(
         &mut self,
         socket: &UdpSocket,
         wanted: impl Fn(&FloorMessage) -> Option<T>,
@@ -99,9 +99,9 @@ pub(crate) fn lease(mki: Mki) -> mc_media::SsrcLease {
 }
 
 /// A sender of speech under the group's key, as the peer got it from the GMS.
-async fn talker(lab: &Lab, peer: &Peer) -> SrtpSender {
+pub(crate) async fn talker(lab: &Lab, peer: &Peer, group: &str) -> SrtpSender {
     let url =
-        document_url(lab, GROUP).replace("org.openmobilealliance.groups", "org.3gpp.MCPTT-GKTP");
+        document_url(lab, group).replace("org.openmobilealliance.groups", "org.3gpp.MCPTT-GKTP");
     let response = https(lab)
         .get(url)
         .bearer_auth(peer.token())
@@ -122,7 +122,7 @@ async fn talker(lab: &Lab, peer: &Peer) -> SrtpSender {
         .open(peer.ring.root(), peer.ring.keys())
         .unwrap();
     let mut keys = GroupKeys::default();
-    let group: GroupId = GROUP.parse().unwrap();
+    let group: GroupId = group.parse().unwrap();
     let key = keys
         .accept(&opened, &ServerIdentities::default(), &[group])
         .unwrap();
@@ -134,7 +134,7 @@ async fn talker(lab: &Lab, peer: &Peer) -> SrtpSender {
     SrtpSender::new(&key.master_key(guk), lease(mki), RocTransport::InPacket)
 }
 
-fn packet(sender: &mut SrtpSender, timestamp: u32) -> Vec<u8> {
+pub(crate) fn packet(sender: &mut SrtpSender, timestamp: u32) -> Vec<u8> {
     let frame = Frame {
         payload_type: 96,
         marker: false,
@@ -170,7 +170,7 @@ async fn speech_that_does_not_authenticate_is_dropped_and_counted() {
     let dir = tempfile::tempdir().unwrap();
     let lab = start(&dir).await;
     let (alice, bob) = one_group(&lab).await;
-    let mut sender = talker(&lab, &bob).await;
+    let mut sender = talker(&lab, &bob, GROUP).await;
     let mut floor = Floor::new(&bob);
     let call = bob.call(GROUP, true).await;
     until_all_joined(&lab).await;
@@ -225,7 +225,7 @@ fn request() -> FloorMessage {
     FloorMessage::FloorRequest(FloorRequest::default())
 }
 
-fn is_granted(message: &FloorMessage) -> Option<()> {
+pub(crate) fn is_granted(message: &FloorMessage) -> Option<()> {
     matches!(message, FloorMessage::FloorGranted(_)).then_some(())
 }
 
@@ -293,7 +293,7 @@ async fn speech_of_strangers_and_without_the_floor_is_not_passed_on() {
     let dir = tempfile::tempdir().unwrap();
     let lab = start(&dir).await;
     let (alice, bob) = one_group(&lab).await;
-    let (mut sender, mut floor) = (talker(&lab, &bob).await, Floor::new(&bob));
+    let (mut sender, mut floor) = (talker(&lab, &bob, GROUP).await, Floor::new(&bob));
     let call = bob.call(GROUP, false).await;
     until_all_joined(&lab).await;
     let (before, to) = (kept(&lab).await, call.remote.audio);

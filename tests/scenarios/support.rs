@@ -252,11 +252,16 @@ pub(crate) async fn a_call_works(lab: &Lab, caller: &Party, other: &Party) {
 
 /// Waits until everybody affiliated to the group takes part in its call.
 pub(crate) async fn until_all_joined(lab: &Lab) {
+    until_all_of(lab, GROUP).await;
+}
+
+/// The same of any group.
+pub(crate) async fn until_all_of(lab: &Lab, group: &str) {
     let joined = |status: &Value| {
         let calls = status["calls"].as_array().unwrap();
-        let call = calls.iter().find(|call| call["group"] == GROUP);
+        let call = calls.iter().find(|call| call["group"] == group);
         let affiliated = status["affiliations"].as_array().unwrap();
-        let affiliated = affiliated.iter().filter(|one| one["group"] == GROUP);
+        let affiliated = affiliated.iter().filter(|one| one["group"] == group);
         call.unwrap()["participants"].as_array().unwrap().len() == affiliated.count()
     };
     let all = async {
