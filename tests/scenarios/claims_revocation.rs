@@ -18,6 +18,7 @@ use mc_ids::{Gmk, GmkId, GukId, Key128 as _};
 use mc_runtime::SystemClock;
 use mc_runtime::auth::{SCOPE_GMS, SCOPE_KMS};
 use mc_trace::{KeyKind, KeyLogEntry, keylog};
+use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 
 use crate::claims_identities::{gateways_user, gms_token};
@@ -25,7 +26,7 @@ use crate::claims_stage::{ALICE, Stage, account};
 use crate::domains::{User, group_key_message};
 use crate::peer::https;
 use crate::refusals_tokens::{claims, issuer_key};
-use crate::support::{PATIENCE, until};
+use crate::support::{PATIENCE, status, until};
 
 /// What the claim allows from an operator's action to its effect.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -81,25 +82,76 @@ async fn one_is_cut_off(approach: Approach) {
     assert!(keys(lab, site, &other, &tokens[1]).await.is_ok());
     assert!(!log_in_fails(lab, site, b).await);
 
-    // GMS: the group has a new key, which everybody else gets.
+    // GMS: the group has a new key, which everybody else gets, and he is out of its call.
     let (mut at_bob, mut heard) = (stage.bob.follow(), stage.bob.follow());
     let removed = remove_member(lab, site, revoked.identity).await;
-    let new = new_key(&stage, &mut at_bob).await;
-    assert!(removed.elapsed() < AT_ONCE, "{:?}", removed.elapsed());
+    let (new, ()) = tokio::join!(
+        async {
+            let new = new_key(&stage, &mut at_bob).await;
+            assert!(removed.elapsed() < AT_ONCE, "key: {:?}", removed.elapsed());
+            new
+        },
+        async {
+            until_out_of_call(lab, revoked.identity).await;
+            assert!(removed.elapsed() < AT_ONCE, "call: {:?}", removed.elapsed());
+        }
+    );
     let refused = group_key_message(lab, Primary, site.group, &at_gms, revoked.identity).await;
     assert_eq!(refused, Err(403));
     until_gateway_has(lab, site, new).await;
 
-    // He is heard no more; the others are.
+    // He is heard no more, under no key; the others are, and soon under the new one.
     stage.radio_tries(a).await;
     stage.radio_talks(b).await;
-    stage.alice_talks_again(site.group).await;
-    let talkers = talkers(&mut heard);
-    let of = |identity: &str| guk_of(lab, new, identity);
-    assert_eq!(talkers, [of(other.identity), of(ALICE)].into());
+    let talkers = until_switched(&stage, &mut heard, new).await;
+    for key in [old_key(&stage), new] {
+        assert!(
+            !talkers.contains(&guk_of(lab, key, revoked.identity)),
+            "{talkers:?}"
+        );
+    }
+    let of_other = [old_key(&stage), new].map(|key| guk_of(lab, key, other.identity));
+    assert!(
+        of_other.iter().any(|guk| talkers.contains(guk)),
+        "{talkers:?}"
+    );
     let held = gateways_keys(lab, site, new);
     assert_eq!(held, 1, "one of the gateway's two users has the new key");
     stage.down().await;
+}
+
+/// The server serves him in the group no more.
+async fn until_out_of_call(lab: &Lab, member: &str) {
+    let is_in = |status: &Value| {
+        let mut calls = status["calls"].as_array().unwrap().iter();
+        calls.any(|call| {
+            call["participants"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|p| p == member)
+        })
+    };
+    let out = async {
+        while is_in(&status(lab).await) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, out).await.unwrap();
+}
+
+/// Alice talks until she does so under the new key, which is in use a while after it came; returns
+/// GUK-IDs of all that bob has heard.
+async fn until_switched(stage: &Stage, heard: &mut Receiver<Heard>, new: GmkId) -> BTreeSet<GukId> {
+    let mut talkers = BTreeSet::new();
+    let switched = async {
+        while !talkers.contains(&guk_of(&stage.lab, new, ALICE)) {
+            stage.alice_talks_again(stage.site.group).await;
+            talkers.extend(self::talkers(heard));
+        }
+    };
+    tokio::time::timeout(PATIENCE, switched).await.unwrap();
+    talkers
 }
 
 async fn kms_token(user: &User) -> String {
@@ -138,9 +190,24 @@ async fn remove_member(lab: &Lab, site: &Site, member: &str) -> Instant {
     Instant::now()
 }
 
-/// The key that a client gets after the old one was revoked.
+/// The key that a client gets next.
 async fn new_key(stage: &Stage, at: &mut Receiver<Heard>) -> GmkId {
-    let of_group = |event: &ClientEvent| match event {
+    let old = old_key(stage);
+    let of_group = |event: &ClientEvent| key_of_group(stage, event).filter(|id| *id != old);
+    until(at, "new key", of_group).await
+}
+
+/// The site's group key that alice came up with.
+fn old_key(stage: &Stage) -> GmkId {
+    let mut keys = stage
+        .told
+        .iter()
+        .filter_map(|event| key_of_group(stage, event));
+    keys.next_back().unwrap()
+}
+
+fn key_of_group(stage: &Stage, event: &ClientEvent) -> Option<GmkId> {
+    match event {
         ClientEvent::KeyReceived { gmk_id, groups, .. } => {
             let is_ours = groups
                 .iter()
@@ -148,12 +215,7 @@ async fn new_key(stage: &Stage, at: &mut Receiver<Heard>) -> GmkId {
             is_ours.then_some(*gmk_id)
         }
         _ => None,
-    };
-    let old: BTreeSet<GmkId> = stage.told.iter().filter_map(of_group).collect();
-    until(at, "new key", |e| {
-        of_group(e).filter(|id| !old.contains(id))
-    })
-    .await
+    }
 }
 
 /// GUK-IDs of all that was heard.
@@ -228,16 +290,17 @@ async fn all_are_cut_off(approach: Approach) {
 
     let (mut at_bob, mut heard) = (stage.bob.follow(), stage.bob.follow());
     let removed = remove_member(lab, site, segy.identity).await;
-    let new = new_key(&stage, &mut at_bob).await;
+    let (new, ()) = tokio::join!(
+        new_key(&stage, &mut at_bob),
+        until_out_of_call(lab, segy.identity)
+    );
     assert!(removed.elapsed() < AT_ONCE, "{:?}", removed.elapsed());
     stage.radio_tries(a).await;
     stage.radio_tries(b).await;
-    stage.alice_talks_again(site.group).await;
-    assert_eq!(
-        talkers(&mut heard),
-        [guk_of(lab, new, ALICE)].into(),
-        "both are cut off"
-    );
+    let talkers = until_switched(&stage, &mut heard, new).await;
+    let of_alice = [old_key(&stage), new].map(|key| guk_of(lab, key, ALICE));
+    let others = talkers.iter().filter(|guk| !of_alice.contains(guk));
+    assert_eq!(others.count(), 0, "both are cut off: {talkers:?}");
     assert_eq!(gateways_keys(lab, site, new), 0);
     stage.down().await;
 }
