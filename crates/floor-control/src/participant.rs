@@ -266,6 +266,7 @@ impl FloorParticipant {
     /// Takes one input at the time `now`.
     pub fn handle(&mut self, input: Input, now: Instant) {
         let name = input.name();
+        let waits = self.ptt_pressed && matches!(self.state, State::PendingRelease { .. });
         match input {
             Input::SetUp(set_up) => self.on_set_up(set_up, name, now),
             Input::PttPressed => self.on_ptt_pressed(name, now),
@@ -280,6 +281,9 @@ impl FloorParticipant {
             }
             Input::CallRelease => self.on_call_release(name),
             Input::CallReleased => self.on_call_released(name),
+        }
+        if waits && self.state == State::HasNoPermission {
+            self.on_ptt_pressed(name, now);
         }
     }
 
@@ -334,6 +338,10 @@ impl FloorParticipant {
         });
         self.timers
             .start(Timer::T100FloorRelease, now + self.config.t100);
+        if c100 == 1 {
+            // A press from now on is another one.
+            self.ptt_pressed = false;
+        }
         self.state = State::PendingRelease { c100 };
     }
 
@@ -370,7 +378,9 @@ impl FloorParticipant {
                 self.ptt_pressed = true;
                 self.send_request(1, now);
             }
-            State::PendingRequest { .. } => self.ptt_pressed = true,
+            // After a release it is asked for once that is confirmed: a user who presses again at
+            // once is not forgotten.
+            State::PendingRequest { .. } | State::PendingRelease { .. } => self.ptt_pressed = true,
             State::Queued { granted, .. } => {
                 self.ptt_pressed = true;
                 //= TS 24.380 6.2.4.9
@@ -378,10 +388,7 @@ impl FloorParticipant {
                     self.start_talking(grant);
                 }
             }
-            State::StartStop
-            | State::HasPermission
-            | State::PendingRelease { .. }
-            | State::Releasing => self.discard(name),
+            State::StartStop | State::HasPermission | State::Releasing => self.discard(name),
         }
     }
 

@@ -200,6 +200,42 @@ fn brief(output: &Output) -> String {
     }
 }
 
+/// A user who presses again before his release is confirmed is asked for then, unless he lets go.
+#[test]
+fn a_press_during_the_release_is_not_forgotten() {
+    let start = Instant::now();
+    let released = || {
+        after(
+            start,
+            vec![
+                Input::SetUp(SetUp::Granted),
+                Input::PttReleased,
+                Input::PttPressed,
+            ],
+        )
+    };
+    let asks = |machine: &mut FloorParticipant| {
+        let is_request = |output: &Output| match output {
+            Output::Send(packet) => matches!(packet.message, FloorMessage::FloorRequest(_)),
+            _ => false,
+        };
+        drain(machine).iter().filter(|o| is_request(o)).count()
+    };
+    let mut pressed = released();
+    pressed.handle(from_server(FloorIdle::default()), start);
+    assert_eq!(asks(&mut pressed), 1);
+    assert!(matches!(pressed.state(), State::PendingRequest { .. }));
+    let mut let_go = released();
+    let_go.handle(Input::PttReleased, start);
+    let_go.handle(from_server(FloorIdle::default()), start);
+    assert_eq!(asks(&mut let_go), 0);
+    // The floor was taken away while he pressed: that is no new press.
+    let mut revoked = after(start, vec![Input::SetUp(SetUp::Granted)]);
+    revoked.handle(from_server(revoke(RevokeCause::MediaBurstTooLong)), start);
+    revoked.handle(from_server(FloorIdle::default()), start);
+    assert_eq!(asks(&mut revoked), 0);
+}
+
 #[test]
 fn every_state_meets_every_input() {
     let start = Instant::now();
