@@ -1,8 +1,8 @@
 //! Telling members: xcap-diff NOTIFY and GMK MESSAGE (TS 24.481 6.3.13, TS 33.180 5.7).
 //!
 //! One worker takes the jobs in order. A replaced key is told to be revoked only after its successor
-//! has come into use everywhere, so that nothing of a talk burst is lost. Within a job every subscriber is served on its own, and one that does not answer is
-//! passed over after the configured time.
+//! has come into use everywhere, so that nothing of a talk burst is lost. Within a job every subscriber
+//! is served on its own, and one that does not answer is passed over after the configured time.
 
 mod key_message;
 mod ledger;

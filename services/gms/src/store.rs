@@ -44,7 +44,7 @@ pub struct Subscription {
     pub selectors: Vec<String>,
     /// End, milliseconds since 1970.
     pub expires_ms: i64,
-    /// What its dialog is restored from after a restart (see [`crate::dialogs`]).
+    /// What its dialog is restored from after a restart (`dialogs.rs`).
     pub dialog: String,
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Told {
 type Address = (String, String);
 
 /// The outcome of each member's last delivery, by group; `None` when it failed. It lasts as long as
-/// the process: subscriptions of before have no dialog in it.
+/// the process: after a restart every subscription of before is caught up once.
 #[derive(Debug, Default)]
 pub(super) struct Ledger(Mutex<BTreeMap<Address, BTreeMap<String, Option<Told>>>>);
 
