@@ -73,10 +73,21 @@ impl Established {
         Ok(addresses)
     }
 
-    pub(super) fn end_media(&self, call: &CallId) {
-        if let Some(commands) = self.table.remove(call) {
-            tokio::spawn(async move { commands.send(CallCommand::End).await });
-        }
+    /// Ends the media of a call; `last` is told when nothing of the call can be heard any more.
+    pub(super) fn end_media(&self, call: &CallId, last: Option<ClientEvent>) {
+        let commands = self.table.remove(call);
+        let events = self.shared.events.clone();
+        tokio::spawn(async move {
+            if let Some(commands) = commands
+                && commands.send(CallCommand::End).await.is_ok()
+            {
+                // The media task holds its queue until it has told everything it heard.
+                commands.closed().await;
+            }
+            if let Some(last) = last {
+                events.emit(last);
+            }
+        });
     }
 
     pub(super) fn connect(&self, call: &CallId, far: &McpttMedia, set_up: SetUp) {
@@ -199,7 +210,7 @@ impl Established {
                 };
                 self.started(leg, caller);
             }
-            None => self.end_media(&call),
+            None => self.end_media(&call, None),
         }
     }
 
@@ -277,9 +288,8 @@ impl Established {
     fn end_leg(&mut self, id: &DialogId, reason: String) {
         if let Some(leg) = self.legs.remove(id) {
             let call = leg.call;
-            self.end_media(&call);
             tracing::info!(node = self.config.node, %call, reason, "call released");
-            self.emit(ClientEvent::Released { call, reason });
+            self.end_media(&call.clone(), Some(ClientEvent::Released { call, reason }));
         }
     }
 
@@ -347,7 +357,7 @@ impl Established {
     pub(super) async fn end_all(&mut self) {
         for call in self.outgoing.keys().cloned().collect::<Vec<_>>() {
             self.cancel_outgoing(&call);
-            self.end_media(&call);
+            self.end_media(&call, None);
         }
         for call in self.offered.keys().cloned().collect::<Vec<_>>() {
             self.reject(&call, Rejection::Unavailable);

@@ -177,7 +177,7 @@ impl Established {
         match self.pck_message(&set_up.key, user).await {
             Ok(message) => offer.key_mgmt = Some(STANDARD.encode(message)),
             Err(detail) => {
-                self.end_media(&call);
+                self.end_media(&call, None);
                 return self.refused(&call, &Refusal::local(detail));
             }
         }
@@ -326,7 +326,7 @@ impl Established {
                 self.invite_user(call, offer, set_up, &user).await;
             }
             _ => {
-                self.end_media(&call);
+                self.end_media(&call, None);
                 self.refused(&call, &refusal);
             }
         }
