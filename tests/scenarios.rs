@@ -45,6 +45,8 @@ mod gateway;
 mod group_calls;
 #[path = "scenarios/homed_at_gateway.rs"]
 mod homed_at_gateway;
+#[path = "scenarios/integrated.rs"]
+mod integrated;
 #[path = "scenarios/interconnection.rs"]
 mod interconnection;
 #[path = "scenarios/keys.rs"]

@@ -139,6 +139,9 @@ struct SetupArgs {
     /// Domains whose services run, besides those that the approaches need.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "mc.example")]
     domains: Vec<Domain>,
+    /// Runs the servers of segy.example in the process of its first gateway (approaches 7.4 and 7.5).
+    #[arg(long)]
+    integrated: bool,
 }
 
 /// Which sites.
@@ -182,7 +185,7 @@ impl CallArgs {
 }
 
 impl SetupArgs {
-    fn setup(self, sites: &SiteArgs) -> std::io::Result<Setup> {
+    fn setup(self, sites: &SiteArgs) -> anyhow::Result<Setup> {
         let approaches = sites.chosen();
         let mut domains = self.domains;
         domains.extend(
@@ -192,12 +195,19 @@ impl SetupArgs {
         );
         domains.sort();
         domains.dedup();
-        Ok(Setup {
+        let setup = Setup {
             addresses: self.ports.addresses()?,
             lab_keys: self.lab_keys,
             domains,
             approaches,
-        })
+            integrated: self.integrated,
+        };
+        let has_effect = !setup.integrated || setup.host().is_some();
+        anyhow::ensure!(
+            has_effect,
+            "--integrated is for gateways with a domain of their own: add --approach 7.4 or 7.5"
+        );
+        Ok(setup)
     }
 }
 

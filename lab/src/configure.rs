@@ -29,10 +29,22 @@ pub(crate) fn configure(
             service: service.name,
             source,
         };
-        let text = render(service.template, &values).map_err(error)?;
+        let mut text = render(service.template, &values).map_err(error)?;
+        if setup.host() == Some(service) {
+            text.push_str(&integrated(state, setup));
+        }
         state.write(&state.configuration(service.name), text.as_bytes())?;
     }
     Ok(())
+}
+
+/// The part of a gateway's configuration that names the servers in its process.
+fn integrated(state: &StateDir, setup: &Setup) -> String {
+    let servers = setup.hosted().iter().map(|server| {
+        let file = state.configuration(server.name);
+        format!("{} = \"{}\"\n", server.binary, file.display())
+    });
+    format!("\n[integrated]\n{}", servers.collect::<String>())
 }
 
 /// What follows from how a lab is set up: addresses, switches, and what the console shows.

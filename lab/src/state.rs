@@ -58,6 +58,8 @@ pub struct LabRecord {
     pub domains: Vec<Domain>,
     /// The approaches whose sites run.
     pub approaches: Vec<Approach>,
+    /// Whether the servers of the gateway's domain run in a gateway's process.
+    pub integrated: bool,
     /// The processes, in start order.
     pub processes: Vec<ProcessRecord>,
 }
@@ -71,6 +73,7 @@ impl LabRecord {
             lab_keys: self.lab_keys,
             domains: self.domains.clone(),
             approaches: self.approaches.clone(),
+            integrated: self.integrated,
         }
     }
 }
@@ -291,6 +294,7 @@ mod tests {
             lab_keys: false,
             domains: vec![Domain::Primary, Domain::Gateway],
             approaches: vec![Approach::MigratedClients],
+            integrated: false,
             processes: Vec::new(),
         };
         state.keep_record(&record).unwrap();

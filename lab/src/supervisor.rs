@@ -100,6 +100,8 @@ pub struct Setup {
     pub domains: Vec<Domain>,
     /// The approaches whose sites run.
     pub approaches: Vec<Approach>,
+    /// Whether the servers of the gateway's domain run in a gateway's process.
+    pub integrated: bool,
 }
 
 impl Setup {
@@ -111,6 +113,7 @@ impl Setup {
             lab_keys: false,
             domains: Domain::ALL.to_vec(),
             approaches: Approach::ALL.to_vec(),
+            integrated: false,
         }
     }
 
@@ -123,6 +126,22 @@ impl Setup {
     pub fn services(&self) -> impl Iterator<Item = &'static Service> {
         let of_domains = self.domains.iter().flat_map(|domain| domain.services());
         of_domains.chain(self.sites().flat_map(|site| &site.services))
+    }
+
+    /// The gateway that runs the servers of its domain in its process: the first of that domain.
+    #[must_use]
+    pub fn host(&self) -> Option<&'static Service> {
+        let own = |site: &&Site| self.integrated && site.domain == Domain::Gateway;
+        self.sites().find(own).map(Site::gateway)
+    }
+
+    /// The services that are no process of their own.
+    #[must_use]
+    pub fn hosted(&self) -> &'static [Service] {
+        match self.host() {
+            Some(_) => Domain::Gateway.services(),
+            None => &[],
+        }
     }
 
     /// Whether a site works only once the domains trust each other.
@@ -166,11 +185,14 @@ impl Lab {
             children: Vec::new(),
         };
         // Who has keys of both domains from its first moment on needs to be told nothing later.
-        let (first, rest): (Vec<_>, Vec<_>) =
-            lab.setup.services().partition(|s| s.starts_before_trust());
+        let host = lab.setup.host();
+        let (first, rest): (Vec<_>, Vec<_>) = lab
+            .setup
+            .services()
+            .partition(|s| s.starts_before_trust() || host == Some(*s));
         lab.launch(&first, binaries, &mut progress)?;
         if lab.setup.needs_trust() {
-            for service in &first {
+            for service in first.iter().filter(|s| s.starts_before_trust()) {
                 lab.until_ready(service).await?;
             }
             progress("mc.example and segy.example exchange KMS certificates and token keys");
@@ -193,6 +215,9 @@ impl Lab {
     ) -> Result<(), StartError> {
         for service in services {
             progress(service.name);
+            if self.setup.hosted().contains(service) {
+                continue;
+            }
             let path = binaries.join(service.binary);
             let mut fresh = OpenOptions::new();
             fresh.write(true).create(true).truncate(true);
@@ -295,6 +320,7 @@ impl Lab {
             lab_keys: self.setup.lab_keys,
             domains: self.setup.domains.clone(),
             approaches: self.setup.approaches.clone(),
+            integrated: self.setup.integrated,
             processes,
         })
     }
@@ -399,6 +425,7 @@ pub fn prepare(state: &StateDir, setup: &Setup) -> Result<(), StartError> {
         lab_keys: setup.lab_keys,
         domains: setup.domains.clone(),
         approaches: setup.approaches.clone(),
+        integrated: setup.integrated,
         processes: Vec::new(),
     })?;
     Ok(())

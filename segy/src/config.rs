@@ -14,6 +14,7 @@ use mc_runtime::logging::LogConfig;
 use mc_runtime::trace::TraceConfig;
 use serde::Deserialize;
 
+pub use crate::integrated::IntegratedConfig;
 pub use provision::{
     AccountConfig, IdentityTemplate, OperatorConfig, ProvisionConfig, TemplateError,
     UnitIdentities, UnitPattern,
@@ -58,6 +59,10 @@ pub struct Config {
     /// `limits.grant_wait_ms` (default none). Only for a gateway with a KMS of its own.
     #[serde(default)]
     pub provision: Option<ProvisionConfig>,
+    /// Servers of the gateway's own domain that run in its process (default none: they are processes
+    /// of their own).
+    #[serde(default)]
+    pub integrated: IntegratedConfig,
     /// The external side.
     pub external: ExternalConfig,
     /// Talkgroups and their MC groups; a talkgroup that is not listed is not connected.

@@ -17,6 +17,7 @@ pub mod bridge;
 pub mod config;
 pub mod encrypted;
 mod gateway;
+mod integrated;
 pub mod passthrough;
 mod routes;
 pub mod status;
@@ -38,6 +39,7 @@ use crate::bridge::Bridge;
 use crate::config::Config;
 use crate::encrypted::{Encrypted, McSide};
 use crate::gateway::{Channel, Joined, Recorder, Switchboard};
+use crate::integrated::Integrated;
 use crate::status::GatewayStatus;
 use crate::unencrypted::ExternalContext;
 
@@ -145,10 +147,13 @@ fn node(of_clients: &str) -> String {
     name.trim_end_matches('-').to_owned()
 }
 
-/// Runs the gateway until the context stops it.
+/// Runs the gateway, with the servers that its configuration integrates, until the context stops it.
 ///
 /// # Errors
-/// See [`start`].
+/// See [`start`], and what an integrated server ends with.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
-    Ok(start(config, context).await?.wait().await?)
+    let servers = Integrated::start(&config.integrated, &context).await?;
+    let shutdown = context.shutdown.clone();
+    let gateway = async { Ok(start(config, context).await?.wait().await?) };
+    servers.beside(gateway, &shutdown).await
 }

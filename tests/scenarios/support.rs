@@ -41,6 +41,7 @@ pub(crate) async fn start_site_in(dir: &Path, approach: Approach) -> Lab {
         lab_keys: true,
         domains: approach.site().domains().to_vec(),
         approaches: vec![approach],
+        integrated: false,
     };
     let state = StateDir::open(dir).unwrap();
     Lab::start(state, setup, &binaries(), |_| ()).await.unwrap()
@@ -54,6 +55,7 @@ pub(crate) async fn start_with(dir: &tempfile::TempDir, domains: &[Domain], lab_
         lab_keys,
         domains: domains.to_vec(),
         approaches: vec![Approach::SingleClient, Approach::ClientPerUser],
+        integrated: false,
     };
     Lab::start(state, setup, &binaries(), |_| ()).await.unwrap()
 }

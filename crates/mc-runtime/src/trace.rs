@@ -22,6 +22,8 @@ use outputs::Outputs;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TraceConfig {
+    /// Name of the service in the events, where several run the same program. Default the program's.
+    pub node: Option<String>,
     /// Collectors that get every event as a HEP3 datagram (`["127.0.0.1:9060"]`). Default none.
     pub hep: Vec<SocketAddr>,
     /// Capture agent identifier in the datagrams. Default 2000.
@@ -42,6 +44,7 @@ pub struct TraceConfig {
 impl Default for TraceConfig {
     fn default() -> Self {
         Self {
+            node: None,
             hep: Vec::new(),
             hep_agent: 2000,
             lines: None,
@@ -82,11 +85,12 @@ impl Tracer {
     }
 
     /// Opens the outputs and starts the task that feeds them; needs a Tokio runtime. The task ends
-    /// when the last clone is dropped.
+    /// when the last clone is dropped. The events are those of `node`, unless `config` has a name.
     ///
     /// # Errors
     /// If a file or the sending socket cannot be opened.
     pub fn start(node: &str, config: &TraceConfig) -> std::io::Result<Self> {
+        let node = config.node.as_deref().unwrap_or(node);
         let outputs = Outputs::open(config)?;
         if outputs.is_empty() {
             return Ok(Self::off());
@@ -164,6 +168,12 @@ impl Tracer {
             entry.node.clone_from(&inner.node);
         }
         inner.put(Item::Key(entry));
+    }
+
+    /// Name of the service in the events; empty for a tracer that emits nothing.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        self.0.as_ref().map_or("", |inner| &inner.node)
     }
 
     /// True if emitted events go anywhere; lets a caller skip expensive decoding.

@@ -203,7 +203,8 @@ impl Source {
         let http = mc_runtime::http::client(&self.config.client)?;
         let clock = self.context.clock.clone();
         let (config, tracer) = (self.config.kms.clone(), self.tracer.clone());
-        let kms = KmsClient::new(config, http, clock.clone(), tracer, "gms");
+        let node = tracer.node().to_owned();
+        let kms = KmsClient::new(config, http, clock.clone(), tracer, &node);
         let user = self.config.uri.as_str();
         let current = held.filter(|ring| ring.current(user, clock.ntp()).is_some());
         let Some(current) = current else {

@@ -77,7 +77,8 @@ pub async fn start(
 ) -> anyhow::Result<Running> {
     let (http, sip) = (config.http.clone(), config.sip.clone());
     let (gms, jobs) = Gms::open(config, context, tracer.clone(), keys).await?;
-    let trace = TracedSip::shared(tracer, "gms");
+    let node = tracer.node().to_owned();
+    let trace = TracedSip::shared(tracer, &node);
     let (endpoint, incoming) =
         SipEndpoint::bind(&sip, TransactionConfig::default(), trace, &context.shutdown).await?;
     tokio::spawn(delivery::work(gms.clone(), endpoint.clone(), jobs));

@@ -26,7 +26,6 @@ pub fn router(gms: Gms) -> Router {
     let health = gms.health.router();
     let trace = HttpTrace {
         tracer: gms.tracer.clone(),
-        node: "gms",
         interface: Interface::CSC_2,
         answer: answer_name,
     };

@@ -42,7 +42,6 @@ pub fn router(idms: Idms, tracer: Tracer) -> Router {
     });
     let trace = HttpTrace {
         tracer,
-        node: "idms",
         interface: Interface::CSC_1,
         answer: answer_name,
     };

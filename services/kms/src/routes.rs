@@ -30,7 +30,6 @@ pub fn router(kms: Kms) -> Router {
     let admin = admin.map_or_else(Router::new, |operator| admin::router(kms.clone(), operator));
     let trace = HttpTrace {
         tracer: kms.tracer().clone(),
-        node: "kms",
         interface: Interface::CSC_8,
         answer: answer_name,
     };

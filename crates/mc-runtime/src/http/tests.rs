@@ -129,7 +129,6 @@ async fn an_exchange_is_told_under_the_identifier_its_client_gets() {
     let (tracer, mut events) = crate::trace::Tracer::to_channel("kms", 16);
     let trace = HttpTrace {
         tracer: tracer.clone(),
-        node: "kms",
         interface: mc_trace::Interface::CSC_8,
         answer: |_, path, status| match (path, status.as_u16()) {
             ("/keys", 200) => mc_trace::names::KMS_KEYPROV_ISSUED,

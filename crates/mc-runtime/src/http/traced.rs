@@ -29,10 +29,8 @@ pub type AnswerName = fn(&Method, &str, StatusCode) -> Declared;
 /// What the events of one service's HTTP interface say.
 #[derive(Debug, Clone)]
 pub struct HttpTrace {
-    /// Where events go; they mask secrets there.
+    /// Where events go; they mask secrets there, and name the service.
     pub tracer: Tracer,
-    /// Name of the service in the events.
-    pub node: &'static str,
     /// The reference point.
     pub interface: Interface,
     /// Names the answers.
@@ -120,7 +118,7 @@ impl HttpTrace {
         let event = Event::http_request(
             &HTTP_REQUEST,
             Direction::Received,
-            (exchange.client.clone(), Endpoint::named(self.node)),
+            (exchange.client.clone(), Endpoint::named(self.tracer.node())),
             (exchange.method.as_str(), &exchange.target),
             &text(headers),
             body,
@@ -132,7 +130,7 @@ impl HttpTrace {
         let event = Event::http_response(
             &(self.answer)(&exchange.method, &exchange.path, status),
             Direction::Sent,
-            (Endpoint::named(self.node), exchange.client.clone()),
+            (Endpoint::named(self.tracer.node()), exchange.client.clone()),
             (status.as_u16(), &exchange.path),
             &text(headers),
             body,
