@@ -3,10 +3,11 @@
 //!
 //! An odd scalar below `2^1064` is a sum of `±2^i` over all i. Column j takes the digits at
 //! `j, j + 152, ..., j + 6 * 152`; its sum is, up to sign, one of 64 table entries. The 152 columns
-//! are eight blocks of 19, each with its own table, so that 18 doublings serve all. Which entry is
-//! taken stays secret: every entry is read.
+//! are eight runs of 19. A run is one block, with a table of its own, or for P and g, whose tables
+//! are made once, four blocks of at most five columns: then 4 doublings serve all and not 18. Which
+//! entry is taken stays secret: every entry is read.
 //!
-//! Eight blocks are the eight lanes of [`lanes`], which does the same on processors with AVX-512 IFMA;
+//! Eight runs are the eight lanes of [`lanes`], which does the same on processors with AVX-512 IFMA;
 //! what is here is its twin.
 
 #[cfg(target_arch = "x86_64")]
@@ -22,23 +23,25 @@ use subtle::{Choice, ConditionallySelectable};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 const TEETH: usize = 7;
-const BLOCKS: usize = 8;
-/// Columns of a block.
-const SPAN: usize = 19;
+/// Runs of columns, and columns of a run.
+const RUNS: usize = 8;
+const RUN: usize = 19;
 /// Columns, and bits between two teeth.
-const COLUMNS: usize = BLOCKS * SPAN;
+const COLUMNS: usize = RUNS * RUN;
+/// Blocks of the tables of P and g.
+const BLOCKS: usize = 4 * RUNS;
 /// Entries of a block's table: the sign of the highest tooth is factored out.
 const ENTRIES: usize = 1 << (TEETH - 1);
 /// 64-bit words of the digits, and the highest digit in the last.
 const WORDS: usize = (TEETH * COLUMNS).div_ceil(64);
 const HIGHEST: u64 = 1 << ((TEETH * COLUMNS - 1) % 64);
 
-/// Tables of a fixed point: 131 kB.
+/// Tables of a fixed point: 131 kB, and 524 kB of P.
 pub(crate) struct PointComb(Vec<[Fp; 2]>);
 
 /// The table of the base point P.
 pub(crate) static BASE: LazyLock<Option<PointComb>> =
-    LazyLock::new(|| PointComb::new(&Affine::BASE));
+    LazyLock::new(|| PointComb::in_blocks(&Affine::BASE, BLOCKS));
 
 /// The table of g: classes `b / a`.
 static POWERS: LazyLock<Option<Vec<[Fp; 1]>>> = LazyLock::new(power_table);
@@ -82,6 +85,10 @@ impl PointComb {
     /// Computes the tables. `None` if a multiple that is needed is infinity, which does not happen
     /// in the subgroup of order q.
     pub(crate) fn new(point: &Affine) -> Option<Self> {
+        Self::in_blocks(point, RUNS)
+    }
+
+    fn in_blocks(point: &Affine, blocks: usize) -> Option<Self> {
         // The points of each tooth and block, and their doubles.
         let mut powers = Vec::with_capacity(TEETH * COLUMNS);
         let mut power = point.to_jacobian();
@@ -91,11 +98,11 @@ impl PointComb {
         }
         let wanted = |block: usize| {
             (0..TEETH).flat_map(move |tooth| {
-                let at = tooth * COLUMNS + block * SPAN;
+                let at = tooth * COLUMNS + start_of(block, blocks);
                 [at, at + 1]
             })
         };
-        let wanted: Vec<_> = (0..BLOCKS)
+        let wanted: Vec<_> = (0..blocks)
             .flat_map(wanted)
             .filter_map(|at| powers.get(at).copied())
             .collect();
@@ -137,6 +144,48 @@ pub(crate) type Term<'a> = (&'a PointComb, &'a Scalar);
 
 type Recoded<'a> = (&'a PointComb, Digits);
 
+/// Columns of all blocks of a run but the last, which may have fewer, of so many blocks in all.
+const fn span_of(blocks: usize) -> usize {
+    RUN.div_ceil(blocks / RUNS)
+}
+
+/// The first column of one of so many blocks: each run has its first, then each its second.
+const fn start_of(block: usize, blocks: usize) -> usize {
+    block % RUNS * RUN + block / RUNS * span_of(blocks)
+}
+
+/// One addition of a comb, before which the sum may have to be doubled.
+#[derive(Clone, Copy)]
+struct Step {
+    doubles: bool,
+    /// Which of the terms.
+    term: usize,
+    block: usize,
+    column: usize,
+}
+
+/// The additions for terms with so many blocks each, `stride` blocks at a time.
+fn steps<const N: usize>(blocks: [usize; N], stride: usize) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::with_capacity(N * COLUMNS / stride);
+    for within in (0..RUN).rev() {
+        let mut doubles = !steps.is_empty();
+        for (term, blocks) in blocks.into_iter().enumerate() {
+            let span = span_of(blocks);
+            let has_column = |block: &usize| within < span && block / RUNS * span + within < RUN;
+            for block in (0..blocks).step_by(stride).filter(has_column) {
+                steps.push(Step {
+                    doubles,
+                    term,
+                    block,
+                    column: start_of(block, blocks) + within,
+                });
+                doubles = false;
+            }
+        }
+    }
+    steps
+}
+
 /// The sum of multiples of fixed points, in time independent of the scalars.
 pub(crate) fn multiply<const N: usize>(terms: &[Term<'_>; N]) -> Jacobian {
     let [sum] = multiply_all([terms]);
@@ -155,7 +204,7 @@ pub(crate) fn multiply_all<const N: usize, const M: usize>(
     sums.each_ref().map(multiply_portable)
 }
 
-/// Eight such sums.
+/// Eight such sums, all of the same points.
 pub(crate) fn multiply_eight<const N: usize>(sums: &[[Term<'_>; N]; 8]) -> [Jacobian; 8] {
     let sums = sums.each_ref().map(recoded);
     #[cfg(target_arch = "x86_64")]
@@ -184,16 +233,21 @@ fn found_or_portable<const N: usize, const M: usize>(
     found
 }
 
+fn blocks_of<const N: usize>(terms: &[Recoded<'_>; N]) -> [usize; N] {
+    terms.each_ref().map(|(comb, _)| comb.0.len() / ENTRIES)
+}
+
 fn multiply_portable<const N: usize>(terms: &[Recoded<'_>; N]) -> Jacobian {
     let mut sum = Jacobian::INFINITY;
-    for column in (0..SPAN).rev() {
-        sum = sum.double();
-        for block in 0..BLOCKS {
-            for (comb, digits) in terms {
-                let (index, negative) = digits.column(block * SPAN + column);
-                sum = sum.add_affine(&comb.entry(block, index, negative));
-            }
+    for step in steps(blocks_of(terms), 1) {
+        if step.doubles {
+            sum = sum.double();
         }
+        let Some((comb, digits)) = terms.get(step.term) else {
+            continue;
+        };
+        let (index, negative) = digits.column(step.column);
+        sum = sum.add_affine(&comb.entry(step.block, index, negative));
     }
     sum
 }
@@ -225,15 +279,15 @@ pub(crate) fn base_power_eight(r: &[&Scalar; 8]) -> Option<[Fp2; 8]> {
 
 fn power_portable(table: &[[Fp; 1]], digits: &Digits) -> Fp2 {
     let mut power = Fp2::ONE;
-    for column in (0..SPAN).rev() {
-        power = power.square();
-        for block in 0..BLOCKS {
-            let (index, negative) = digits.column(block * SPAN + column);
-            let [mut class] = Fp::lookup(block_of(table, block), index);
-            // The inverse of 1 + it is 1 - it, up to a factor from F_p.
-            class.conditional_assign(&class.neg(), choice(negative));
-            power = power.mul_class(&class);
+    for step in steps([BLOCKS], 1) {
+        if step.doubles {
+            power = power.square();
         }
+        let (index, negative) = digits.column(step.column);
+        let [mut class] = Fp::lookup(block_of(table, step.block), index);
+        // The inverse of 1 + it is 1 - it, up to a factor from F_p.
+        class.conditional_assign(&class.neg(), choice(negative));
+        power = power.mul_class(&class);
     }
     power
 }
@@ -255,7 +309,8 @@ fn power_table() -> Option<Vec<[Fp; 1]>> {
     }
     let mut entries = Vec::with_capacity(BLOCKS * ENTRIES);
     for block in 0..BLOCKS {
-        let at = |tooth: usize, more: usize| powers.get(tooth * COLUMNS + block * SPAN + more);
+        let start = start_of(block, BLOCKS);
+        let at = |tooth: usize, more: usize| powers.get(tooth * COLUMNS + start + more);
         let mut first = *at(TEETH - 1, 0)?;
         for tooth in 0..TEETH - 1 {
             let tooth = at(tooth, 0)?;

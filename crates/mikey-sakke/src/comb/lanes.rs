@@ -1,5 +1,5 @@
-//! Combs eight lanes wide. For one multiple, each lane takes one block of the comb and the eight sums
-//! are added at the end; for eight multiples, each lane takes one whole.
+//! Combs eight lanes wide. For one multiple, each lane takes one run of the comb's columns and the
+//! eight sums are added at the end; for eight multiples, each lane takes one whole.
 //!
 //! Points are held as `(X, Y, ZZ, ZZZ)` with `x = X / ZZ`, `y = Y / ZZZ` and `ZZ^3 = ZZZ^2`, the
 //! fastest where there are more additions than doublings. The formulas fail for a point and itself
@@ -14,13 +14,24 @@
     reason = "calls the vector kernel after asking the processor for its instructions"
 )]
 
-use super::{BLOCKS, Digits, Recoded, SPAN, block_of};
+use super::{BLOCKS, Digits, RUN, RUNS, Recoded, Step, block_of, blocks_of, steps};
 use crate::curve::Jacobian;
 use crate::fp::{Fp, Fp8};
 use crate::fp2::Fp2;
 use crate::vector::{LANES, available};
 
-const _: () = assert!(BLOCKS == LANES);
+const _: () = assert!(RUNS == LANES);
+
+impl Step {
+    /// The same step in the run of a lane.
+    const fn of_lane(&self, lane: usize) -> Self {
+        Self {
+            block: self.block + lane,
+            column: self.column + lane * RUN,
+            ..*self
+        }
+    }
+}
 
 /// Eight points.
 #[derive(Clone, Copy)]
@@ -38,8 +49,8 @@ struct Powers {
     b: Fp8,
 }
 
-/// Which digits of a multiple a lane works on, and in which block of the comb.
-type Lane<'a> = (&'a Recoded<'a>, usize);
+/// Which multiple a lane works on, and in which column of the comb.
+type Lane<'a> = (&'a Recoded<'a>, Step);
 
 /// One or two sums of as many multiples each; `None` on a processor without the instructions.
 /// Infinity if a sum is infinity or the formulas fail, which among secret scalars does not happen.
@@ -68,17 +79,14 @@ pub(super) fn multiply_eight<const N: usize>(
 ) -> Option<[Jacobian; LANES]> {
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn kernel<const N: usize>(sums: &[[Recoded<'_>; N]; LANES]) -> [Jacobian; LANES] {
-        let lanes = |block: usize, term: usize| sums.each_ref().map(|terms| (&terms[term], block));
-        let mut sum = Points::entries(&lanes(0, 0), SPAN - 1);
-        for column in (0..SPAN).rev() {
-            let mut taken = usize::from(column + 1 == SPAN);
-            if taken == 0 {
+        let lanes = |step: &Step| sums.each_ref().map(|terms| (&terms[step.term], *step));
+        let steps = steps(blocks_of(&sums[0]), 1);
+        let mut sum = Points::entries(&lanes(&steps[0]));
+        for step in &steps[1..] {
+            if step.doubles {
                 sum = sum.double();
             }
-            while taken < BLOCKS * N {
-                sum = sum.add_entries(&lanes(taken / N, taken % N), column);
-                taken += 1;
-            }
+            sum = sum.add_entries(&lanes(step));
         }
         sum.to_jacobian()
     }
@@ -86,19 +94,17 @@ pub(super) fn multiply_eight<const N: usize>(
     available().then(|| unsafe { kernel(sums) })
 }
 
-/// In each lane the part of a sum of multiples that belongs to a block.
+/// In each lane the part of a sum of multiples that belongs to a run.
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn by_blocks<const N: usize>(terms: &[Recoded<'_>; N]) -> Points {
-    let lanes = |term: usize| std::array::from_fn(|lane| (&terms[term], lane));
-    let mut sum = Points::entries(&lanes(0), SPAN - 1);
-    for column in (0..SPAN).rev() {
-        let first = column + 1 == SPAN;
-        if !first {
+    let lanes = |step: &Step| std::array::from_fn(|lane| (&terms[step.term], step.of_lane(lane)));
+    let steps = steps(blocks_of(terms), LANES);
+    let mut sum = Points::entries(&lanes(&steps[0]));
+    for step in &steps[1..] {
+        if step.doubles {
             sum = sum.double();
         }
-        for term in usize::from(first)..N {
-            sum = sum.add_entries(&lanes(term), column);
-        }
+        sum = sum.add_entries(&lanes(step));
     }
     sum
 }
@@ -107,10 +113,14 @@ fn by_blocks<const N: usize>(terms: &[Recoded<'_>; N]) -> Points {
 pub(super) fn power(table: &[[Fp; 1]], digits: &Digits) -> Option<Fp2> {
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn kernel(table: &[[Fp; 1]], digits: &Digits) -> Fp2 {
-        let lanes = std::array::from_fn(|lane| (digits, lane));
-        let mut power = Powers::entries(table, &lanes, SPAN - 1);
-        for column in (0..SPAN - 1).rev() {
-            power = power.square().times_entries(table, &lanes, column);
+        let lanes = |step: &Step| std::array::from_fn(|lane| (digits, step.of_lane(lane)));
+        let steps = steps([BLOCKS], LANES);
+        let mut power = Powers::entries(table, &lanes(&steps[0]));
+        for step in &steps[1..] {
+            if step.doubles {
+                power = power.square();
+            }
+            power = power.times_entries(table, &lanes(step));
         }
         let power = power.halved();
         let power = power.mul(&power.exchanged::<2>());
@@ -125,16 +135,14 @@ pub(super) fn power(table: &[[Fp; 1]], digits: &Digits) -> Option<Fp2> {
 pub(super) fn power_eight(table: &[[Fp; 1]], digits: &[Digits; LANES]) -> Option<[Fp2; LANES]> {
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn kernel(table: &[[Fp; 1]], digits: &[Digits; LANES]) -> [Fp2; LANES] {
-        let lanes = |block| digits.each_ref().map(|digits| (digits, block));
-        let mut power = Powers::entries(table, &lanes(0), SPAN - 1);
-        for column in (0..SPAN).rev() {
-            let first = column + 1 == SPAN;
-            if !first {
+        let lanes = |step: &Step| digits.each_ref().map(|digits| (digits, *step));
+        let steps = steps([BLOCKS], 1);
+        let mut power = Powers::entries(table, &lanes(&steps[0]));
+        for step in &steps[1..] {
+            if step.doubles {
                 power = power.square();
             }
-            for block in usize::from(first)..BLOCKS {
-                power = power.times_entries(table, &lanes(block), column);
-            }
+            power = power.times_entries(table, &lanes(step));
         }
         power.to_fp2()
     }
@@ -146,16 +154,15 @@ pub(super) fn power_eight(table: &[[Fp; 1]], digits: &[Digits; LANES]) -> Option
 #[target_feature(enable = "avx512f")]
 fn find<const K: usize>(
     tables: [&[[Fp; K]]; LANES],
-    digits: [(&Digits, usize); LANES],
-    column: usize,
+    digits: [(&Digits, Step); LANES],
 ) -> ([Fp8; K], u8) {
     let (mut indices, mut negative) = ([0; LANES], 0);
     let mut blocks = tables;
-    for (lane, (digits, block)) in digits.iter().enumerate() {
-        let (index, sign) = digits.column(block * SPAN + column);
+    for (lane, (digits, step)) in digits.iter().enumerate() {
+        let (index, sign) = digits.column(step.column);
         indices[lane] = index;
         negative |= u8::from(sign == 1) << lane;
-        blocks[lane] = block_of(tables[lane], *block);
+        blocks[lane] = block_of(tables[lane], step.block);
     }
     (Fp8::find(&blocks, &indices), negative)
 }
@@ -163,15 +170,15 @@ fn find<const K: usize>(
 /// X is below 6p, Y, ZZ and ZZZ below 2p; all stays so.
 impl Points {
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn entries(lanes: &[Lane<'_>; LANES], column: usize) -> Self {
-        let [x, y] = coordinates(lanes, column);
+    fn entries(lanes: &[Lane<'_>; LANES]) -> Self {
+        let [x, y] = coordinates(lanes);
         let (zz, zzz) = (Fp8::one(), Fp8::one());
         Self { x, y, zz, zzz }
     }
 
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn add_entries(&self, lanes: &[Lane<'_>; LANES], column: usize) -> Self {
-        let [x, y] = coordinates(lanes, column);
+    fn add_entries(&self, lanes: &[Lane<'_>; LANES]) -> Self {
+        let [x, y] = coordinates(lanes);
         let p = x.mul(&self.zz).sub(&self.x);
         let r = y.mul(&self.zzz).sub(&self.y);
         let [x, y, pp, ppp] = join(&self.x, &self.y, &p, &r);
@@ -241,10 +248,10 @@ impl Points {
 }
 
 #[target_feature(enable = "avx512f")]
-fn coordinates(lanes: &[Lane<'_>; LANES], column: usize) -> [Fp8; 2] {
+fn coordinates(lanes: &[Lane<'_>; LANES]) -> [Fp8; 2] {
     let tables = lanes.map(|((comb, _), _)| comb.0.as_slice());
-    let digits = lanes.map(|((_, digits), block)| (digits, block));
-    let ([x, y], negative) = find(tables, digits, column);
+    let digits = lanes.map(|((_, digits), step)| (digits, step));
+    let ([x, y], negative) = find(tables, digits);
     [x, y.negated_in(negative)]
 }
 
@@ -265,21 +272,16 @@ fn join(x: &Fp8, y: &Fp8, p: &Fp8, r: &Fp8) -> [Fp8; 4] {
 impl Powers {
     /// `1 + it` of the entries t.
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn entries(table: &[[Fp; 1]], lanes: &[(&Digits, usize); LANES], column: usize) -> Self {
-        let ([t], negative) = find([table; LANES], *lanes, column);
+    fn entries(table: &[[Fp; 1]], lanes: &[(&Digits, Step); LANES]) -> Self {
+        let ([t], negative) = find([table; LANES], *lanes);
         // The inverse of 1 + it is 1 - it, up to a factor from F_p.
         let (a, b) = (Fp8::one(), t.negated_in(negative));
         Self { a, b }
     }
 
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn times_entries(
-        &self,
-        table: &[[Fp; 1]],
-        lanes: &[(&Digits, usize); LANES],
-        column: usize,
-    ) -> Self {
-        let t = Self::entries(table, lanes, column).b;
+    fn times_entries(&self, table: &[[Fp; 1]], lanes: &[(&Digits, Step); LANES]) -> Self {
+        let t = Self::entries(table, lanes).b;
         Self {
             a: self.a.sub(&self.b.mul(&t)),
             b: self.b.add(&self.a.mul(&t)),
