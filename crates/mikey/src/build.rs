@@ -66,6 +66,16 @@ pub struct Distribution<'a> {
     pub key_parameters: Option<KeyParameters>,
 }
 
+/// What signing gives.
+pub(crate) type Signed = Result<[u8; eccsi::SIGNATURE_OCTETS], CryptoError>;
+
+/// The key, encapsulated to the receiver, and to the sender where the message says so (E.5).
+#[derive(Clone, Copy)]
+pub(crate) struct Sealed {
+    pub(crate) responder: [u8; SED_OCTETS],
+    pub(crate) to_self: Option<[u8; SED_OCTETS]>,
+}
+
 impl Distribution<'_> {
     /// A message with a GMK; the CSB-ID is the receiver's GUK-ID (5.2.3, E.2).
     ///
@@ -140,20 +150,47 @@ impl Distribution<'_> {
         Formed::new(self, form)
     }
 
-    /// Puts the payloads together; `sign` gets what is signed.
+    /// Encapsulates the key and puts the payloads together; `sign` gets what is signed.
     pub(crate) fn assemble(
         &self,
         form: &Form,
         (key, csb_id, iv): (&[u8; 16], KeyId, [u8; 16]),
-        sign: impl FnOnce(&[u8]) -> Result<[u8; eccsi::SIGNATURE_OCTETS], CryptoError>,
+        sign: impl FnOnce(&[u8]) -> Signed,
     ) -> Result<Vec<u8>, BuildError> {
-        self.check_period()?;
-        self.check_responder()?;
+        self.check()?;
         let ssv = sakke::Ssv::new(*key);
-        let responder = self.kms_responder.uid(self.responder, self.time);
         let encapsulate =
             |kms: &KmsCertificate, uid: &Uid| kms.encryption.encapsulate(uid.octets(), &ssv);
+        let responder = self.responder_uid();
+        let sealed = Sealed {
+            responder: encapsulate(self.kms_responder, &responder)?,
+            to_self: match self.to_self {
+                true => Some(encapsulate(self.kms_initiator, self.initiator.uid())?),
+                false => None,
+            },
+        };
+        self.assemble_sealed(form, (key, csb_id, iv), &sealed, sign)
+    }
 
+    /// The period of the sender's keys, and the receiver's KMS.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        self.check_period()?;
+        self.check_responder()
+    }
+
+    /// UID of the receiver.
+    pub(crate) fn responder_uid(&self) -> Uid {
+        self.kms_responder.uid(self.responder, self.time)
+    }
+
+    /// Puts the payloads together.
+    pub(crate) fn assemble_sealed(
+        &self,
+        form: &Form,
+        (key, csb_id, iv): (&[u8; 16], KeyId, [u8; 16]),
+        sealed: &Sealed,
+        sign: impl FnOnce(&[u8]) -> Signed,
+    ) -> Result<Vec<u8>, BuildError> {
         //= TS 33.180 E.1.2
         let mut out = form.header(csb_id)?;
         out.extend([payload::RAND, TIME_NTP_UTC]);
@@ -161,6 +198,7 @@ impl Distribution<'_> {
         out.extend([payload::IDR, 16]);
         out.extend(self.rand);
         let (from, to) = (self.initiator.identity(), self.responder);
+        let responder = self.responder_uid();
         form.put_parties(&mut out, (from, self.initiator.uid()), (to, &responder))?;
         let (kmsi, kmsr) = (&self.kms_initiator.kms_uri, &self.kms_responder.kms_uri);
         put_identity(&mut out, payload::IDR, role::KMS_INITIATOR, kmsi.as_str())?;
@@ -168,7 +206,7 @@ impl Distribution<'_> {
         put_identity(&mut out, next, role::KMS_RESPONDER, kmsr.as_str())?;
         form.put_policy(&mut out)?;
 
-        let extensions = self.extensions(key, csb_id, iv, encapsulate)?;
+        let extensions = self.extensions(key, csb_id, iv, sealed)?;
         let after = |more: bool| {
             if more {
                 payload::EXTENSION
@@ -176,8 +214,8 @@ impl Distribution<'_> {
                 payload::SIGN
             }
         };
-        let sealed = encapsulate(self.kms_responder, &responder)?;
-        out.extend(sakke_payload(after(!extensions.is_empty()), &sealed));
+        let next = after(!extensions.is_empty());
+        out.extend(sakke_payload(next, &sealed.responder));
         let last = extensions.len().saturating_sub(1);
         for (index, (kind, data)) in extensions.iter().enumerate() {
             out.extend([after(index < last), *kind]);
@@ -220,14 +258,13 @@ impl Distribution<'_> {
         key: &[u8; 16],
         csb_id: KeyId,
         iv: [u8; 16],
-        encapsulate: impl Fn(&KmsCertificate, &Uid) -> Result<[u8; SED_OCTETS], CryptoError>,
+        sealed: &Sealed,
     ) -> Result<Vec<(u8, Vec<u8>)>, BuildError> {
         let mut extensions = Vec::new();
-        if self.to_self {
-            let sealed = encapsulate(self.kms_initiator, self.initiator.uid())?;
+        if let Some(sealed) = &sealed.to_self {
             extensions.push((
                 extension::SAKKE_TO_SELF,
-                sakke_payload(payload::LAST, &sealed),
+                sakke_payload(payload::LAST, sealed),
             ));
         }
         if let Some(parameters) = &self.key_parameters {

@@ -10,6 +10,7 @@
 //! although the annex does not are accepted, and named in [`Variant`]s.
 
 mod anatomy;
+mod batch;
 mod build;
 mod domain;
 mod form;

@@ -13,6 +13,7 @@ use mikey_sakke::{eccsi, sakke};
 use serde_json::Value;
 use std::sync::LazyLock;
 
+mod batch;
 mod domains;
 mod forms;
 

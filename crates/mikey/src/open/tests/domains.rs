@@ -7,7 +7,7 @@ use mikey_sakke::eccsi::AuthenticationSecret;
 use mikey_sakke::sakke::MasterSecret;
 
 /// Counts, so that a test is the same every time; the keys it makes are as good as any here.
-struct Counter(u64);
+pub(super) struct Counter(pub(super) u64);
 
 impl rand_core::TryRng for Counter {
     type Error = std::convert::Infallible;
@@ -33,14 +33,14 @@ impl rand_core::TryRng for Counter {
 
 impl rand_core::TryCryptoRng for Counter {}
 
-struct Kms {
+pub(super) struct Kms {
     ksak: AuthenticationSecret,
     z: MasterSecret,
-    certificate: KmsCertificate,
+    pub(super) certificate: KmsCertificate,
 }
 
 impl Kms {
-    fn new(name: &str, seed: u64, period: u64, domains: Domains) -> Self {
+    pub(super) fn new(name: &str, seed: u64, period: u64, domains: Domains) -> Self {
         let mut rng = Counter(seed << 32);
         let ksak = AuthenticationSecret::random(&mut rng).unwrap();
         let z = MasterSecret::random(&mut rng);
@@ -60,7 +60,7 @@ impl Kms {
     }
 
     /// Keys for any identity: nothing in the mathematics knows of domains.
-    fn keys(&self, identity: &str) -> UserKeys {
+    pub(super) fn keys(&self, identity: &str) -> UserKeys {
         let kms = &self.certificate;
         let number = kms.period.number_at(NOW);
         let uid = Uid::of_period(identity, &kms.kms_uri, kms.period, number);
@@ -78,7 +78,7 @@ impl Kms {
     }
 }
 
-fn listed(domains: &[&str]) -> Domains {
+pub(super) fn listed(domains: &[&str]) -> Domains {
     Domains::Listed(domains.iter().map(|d| (*d).to_owned()).collect())
 }
 
