@@ -27,6 +27,7 @@ use crate::message;
 use crate::partners::is_shared_with_gateway;
 use crate::state::Gms;
 use crate::store::Subscription;
+use key_message::KeyMessage;
 use ledger::{Ledger, Told};
 
 /// Something members are to be told.
@@ -134,11 +135,25 @@ impl Courier {
                 let Some(group) = self.gms.group(&group_id).await? else {
                     return Ok(());
                 };
-                for subscription in one_per_impu(subscriptions, &group_id) {
+                let subscriptions = one_per_impu(subscriptions, &group_id);
+                let made = match self.gms.group_key(&group_id).await {
+                    Ok(key) => {
+                        (self.gms)
+                            .key_messages(&group, &key, &subscriptions, false)
+                            .await
+                    }
+                    // Each task meets the error and reports it.
+                    Err(_) => Vec::new(),
+                };
+                let mut made = made.into_iter();
+                for subscription in subscriptions {
                     let (courier, group) = (self.clone(), group.clone());
                     let replaced = replaced.as_ref().map(|key| key.id.to_string());
+                    let made = made.next().flatten();
                     tasks.spawn(async move {
-                        courier.bring_new_key(&subscription, &group, replaced).await
+                        courier
+                            .bring_new_key(&subscription, &group, replaced, made)
+                            .await
                     });
                 }
                 if let Some(key) = replaced {
@@ -149,9 +164,15 @@ impl Courier {
                 let Some(group) = self.gms.group(&group_id).await? else {
                     return Ok(());
                 };
-                for subscription in one_per_impu(subscriptions, &group_id) {
+                let subscriptions = one_per_impu(subscriptions, &group_id);
+                let made = (self.gms)
+                    .key_messages(&group, &key, &subscriptions, true)
+                    .await;
+                for (subscription, made) in subscriptions.into_iter().zip(made) {
                     let (courier, group, key) = (self.clone(), group.clone(), key.clone());
-                    tasks.spawn(async move { courier.revoke(&subscription, &group, &key).await });
+                    tasks.spawn(
+                        async move { courier.revoke(&subscription, &group, &key, made).await },
+                    );
                 }
             }
             Job::Learned { group_id } => {
@@ -188,7 +209,7 @@ impl Courier {
     /// First NOTIFY of a subscription, then the keys of its protected groups.
     async fn welcome(&self, subscription: &Subscription) -> anyhow::Result<()> {
         for group in self.tell_state(subscription).await?.values() {
-            self.bring_key(subscription, group).await?;
+            self.bring_key(subscription, group, None).await?;
         }
         Ok(())
     }
@@ -207,7 +228,7 @@ impl Courier {
             for (group_id, group) in &groups {
                 let told = self.ledger.last(subscription, group_id).flatten();
                 if told.is_none() {
-                    self.bring_key(subscription, group).await?;
+                    self.bring_key(subscription, group, None).await?;
                 }
             }
         }
@@ -287,7 +308,7 @@ impl Courier {
         match group {
             // Who just became a member has no key yet.
             Some(group) if members.joined.contains(user) => {
-                self.bring_key(subscription, &group).await
+                self.bring_key(subscription, &group, None).await
             }
             Some(_) | None => Ok(()),
         }
@@ -298,6 +319,7 @@ impl Courier {
         subscription: &Subscription,
         group: &Group,
         replaced: Option<String>,
+        made: Option<KeyMessage>,
     ) -> anyhow::Result<()> {
         if group.document.member(&subscription.mcptt_id).is_none() {
             return Ok(());
@@ -314,7 +336,7 @@ impl Courier {
         if !changes.is_empty() {
             self.notify(subscription, changes).await?;
         }
-        self.bring_key(subscription, group).await
+        self.bring_key(subscription, group, made).await
     }
 
     /// Revokes a replaced key once its successor has been in use for the configured time.
@@ -336,22 +358,30 @@ impl Courier {
         subscription: &Subscription,
         group: &Group,
         key: &GroupKey,
+        made: Option<KeyMessage>,
     ) -> anyhow::Result<()> {
         let member = group.document.member(&subscription.mcptt_id).is_some();
         if !member {
             return Ok(());
         }
-        self.deliver(subscription, group, key, true).await
+        self.deliver(subscription, group, key, true, made).await
     }
 
-    /// Brings the group's key, if the subscriber is a member and the group protected.
-    async fn bring_key(&self, subscription: &Subscription, group: &Group) -> anyhow::Result<()> {
+    /// Brings the group's key, if the subscriber is a member and the group protected: in the message
+    /// that was made with those of others, if that is still the key.
+    async fn bring_key(
+        &self,
+        subscription: &Subscription,
+        group: &Group,
+        made: Option<KeyMessage>,
+    ) -> anyhow::Result<()> {
         let member = group.document.member(&subscription.mcptt_id).is_some();
         if !member || !is_protected(&group.document) {
             return Ok(());
         }
         let key = self.gms.group_key(group.document.uri()).await?;
-        self.deliver(subscription, group, &key, false).await
+        let made = made.filter(|made| made.gmk_id == key.id);
+        self.deliver(subscription, group, &key, false, made).await
     }
 
     /// Brings the group's key unless its member has been told the same, or is about to be.
@@ -382,7 +412,7 @@ impl Courier {
         if last == Some(Some(now)) {
             return Ok(());
         }
-        self.bring_key(subscription, group).await
+        self.bring_key(subscription, group, None).await
     }
 
     async fn deliver(
@@ -391,8 +421,9 @@ impl Courier {
         group: &Group,
         key: &GroupKey,
         revoked: bool,
+        made: Option<KeyMessage>,
     ) -> anyhow::Result<()> {
-        let outcome = self.send_key(subscription, group, key, revoked).await;
+        let outcome = self.send_key(subscription, group, key, revoked, made).await;
         if !revoked {
             let told = outcome.as_ref().ok().copied();
             self.ledger.put(subscription, group.document.uri(), told);
@@ -406,10 +437,14 @@ impl Courier {
         group: &Group,
         key: &GroupKey,
         revoked: bool,
+        made: Option<KeyMessage>,
     ) -> anyhow::Result<Told> {
         //= TS 33.180 5.7
         let member = &subscription.mcptt_id;
-        let message = self.gms.key_message(group, key, member, revoked).await?;
+        let message = match made {
+            Some(made) => made,
+            None => self.gms.key_message(group, key, member, revoked).await?,
+        };
         let octets = message.octets;
         let gms = self.gms.config.uri.as_str();
         let mut rng = mc_runtime::rng();

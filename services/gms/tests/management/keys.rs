@@ -1,5 +1,7 @@
 //! Group keys reach members, all of them and nobody else.
 
+use std::collections::BTreeSet;
+
 use gms::config::Config;
 use mc_xml::xcap_diff::DocumentChange;
 use reqwest::{Method, StatusCode};
@@ -79,6 +81,40 @@ async fn a_new_key_comes_into_use_before_the_old_one_is_revoked() {
     assert_ne!(new.rand, old.rand);
     assert_eq!(answer["gmk_id"], new.id.to_string());
     assert_eq!(lab.gms.store.active_keys(GROUP).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_re_key_brings_every_member_the_same_key_and_revokes_the_same_one() {
+    let delays = |config: &mut Config, _| {
+        (config.key_activation_delay_s, config.key_overlap_s) = (1, 1);
+    };
+    let mut lab = Lab::start_with(delays).await;
+    let members = BTreeSet::from([ALICE, BOB, SEGY].map(str::to_owned));
+    let mut old = None;
+    for member in &members {
+        lab.subscribed(member, &[selector(GROUP)]).await;
+        old = Some(lab.key_for(member).await.id);
+    }
+    let answer = administer(&lab, Method::POST, "rekey").await;
+    for revoked in [false, true] {
+        let mut reached = BTreeSet::new();
+        let mut keys = Vec::new();
+        for _ in &members {
+            let (member, key) = lab.any_key().await;
+            assert_eq!(key.parameters.unwrap().status.is_revoked(), revoked);
+            reached.insert(member);
+            keys.push((key.id, key.key, key.rand));
+        }
+        assert_eq!(reached, members);
+        keys.dedup();
+        let [(id, ..)] = keys.as_slice() else {
+            panic!("{keys:?}")
+        };
+        match revoked {
+            false => assert_eq!(answer["gmk_id"], id.to_string()),
+            true => assert_eq!(Some(*id), old),
+        }
+    }
 }
 
 #[tokio::test]
