@@ -1,8 +1,8 @@
 //! What is measured, and the keys it is measured with.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use getrandom::SysRng;
-use mc_ids::{Csk, CskId, KeyPeriod, KeyPurpose, KmsUri, NtpTime};
+use mc_ids::{Csk, CskId, Gmk, GmkId, Key128 as _, KeyPeriod, KeyPurpose, KmsUri, NtpTime};
 use mikey::{
     Distribution, Domains, KeyParameters, KmsCertificate, ReplayCache, Unverified, UserKeys,
     VerifyPolicy,
@@ -90,10 +90,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     }),
     one("sakke_kms_tables", |f| Ok(f.z.public_key()?.prepare()?)),
     one("eccsi_verify", |f| {
-        Ok(f.kpak.verify(&f.id, f.message.as_bytes(), &f.signature)?)
+        let Sender { id, signature, .. } = f.sender()?;
+        Ok(f.kpak.verify(id, f.message.as_bytes(), signature)?)
     }),
     one("eccsi_verify_known", |f| {
-        Ok(f.verifier.verify(f.message.as_bytes(), &f.signature)?)
+        let kpak = &f.kms_of_one.authentication;
+        Ok(kpak.verify(&f.id, f.message.as_bytes(), &f.signature)?)
     }),
     one("eccsi_sign", |f| {
         f.signer
@@ -104,15 +106,38 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         f.ksak.issue(&f.recipient(), &mut UnwrapErr(SysRng))?;
         Ok(())
     }),
-    one("mikey_read", |f| {
-        let mut replay = ReplayCache::new(1);
-        let message = Unverified::parse(&f.i_message)?;
-        let message = message.verify([&f.kms], VerifyPolicy::default(), NOW, &mut replay)?;
-        let opened = message.open(&f.kms, [&f.alice])?;
-        ensure!(opened.key_parameters.is_some());
-        Ok(())
-    }),
+    one("mikey_read", |f| f.read(&f.kms, &f.sender()?.i_message)),
+    Operation {
+        name: "mikey_read_known",
+        peer: Some("mikey_read"),
+        batch: 1,
+        run: |f| f.read(&f.kms_of_one, &f.i_message),
+    },
+    Operation {
+        name: "mikey_make_batch",
+        peer: None,
+        batch: EIGHT,
+        run: |f| {
+            let ids = [(); 8].map(|()| format!("sip:{}@example.org", hex::encode(f.recipient())));
+            let distributions = ids.each_ref().map(|id| f.distribution(&f.alice, id));
+            let (key, id) = (Gmk::from_octets(*f.ssv), f.gmk_id);
+            let made = Distribution::gmk_batch(&distributions, &key, id, &mut UnwrapErr(SysRng));
+            ensure!(made.iter().all(Result::is_ok));
+            Ok(())
+        },
+    },
 ];
+
+/// More senders than a KMS's key keeps, so that each is new when its turn comes.
+const SENDERS: usize = 64;
+
+/// One of many senders, and what it made.
+#[derive(Debug)]
+struct Sender {
+    id: [u8; 32],
+    signature: Vec<u8>,
+    i_message: Vec<u8>,
+}
 
 /// Keys of a KMS and of one user, and what was made with them.
 #[derive(Debug)]
@@ -123,16 +148,20 @@ pub(crate) struct Fixture {
     public: PublicKey,
     id: [u8; 32],
     signer: eccsi::SigningKey,
-    verifier: eccsi::Verifier,
     rsk: ReceiverSecretKey,
     ssv: Ssv,
     sed: Vec<u8>,
     message: String,
     signature: Vec<u8>,
     kms: KmsCertificate,
+    /// The same, for one sender only.
+    kms_of_one: KmsCertificate,
     alice: UserKeys,
     i_message: Vec<u8>,
+    gmk_id: GmkId,
+    senders: Vec<Sender>,
     recipients: Cell<u32>,
+    sender: Cell<usize>,
 }
 
 impl Fixture {
@@ -149,35 +178,21 @@ impl Fixture {
             is_security_gateway: false,
             domains: Domains::Unlisted,
         };
+        let kms_of_one = KmsCertificate {
+            authentication: eccsi::AuthenticationKey::from_octets(kpak.octets())?,
+            ..kms.clone()
+        };
         let id = *kms.uid(ALICE, NOW).octets();
         let (signer, rsk) = (ksak.issue(&id, &mut rng)?, z.issue(&id)?);
-        let number = kms.period.number_at(NOW);
-        let (ssk, pvt) = (signer.ssk(), signer.pvt());
-        let alice = UserKeys::validated(
-            &kms,
-            ALICE,
-            number,
-            rsk.octets().as_slice(),
-            ssk.as_slice(),
-            pvt,
-        )?;
         let ssv = Ssv::new([0x5C; 16]);
         let message = "an I_MESSAGE of usual length. ".repeat(16);
-        let i_message = Distribution {
-            initiator: &alice,
-            kms_initiator: &kms,
-            responder: ALICE,
-            kms_responder: &kms,
-            time: NOW,
-            rand: [7; 16],
-            to_self: false,
-            key_parameters: Some(KeyParameters::in_use(KeyPurpose::Csk, None)),
-        }
-        .csk(&Csk::random(&mut rng), CskId::random(&mut rng), &mut rng)?;
-        Ok(Self {
+        let mut fixture = Self {
             sed: public.encapsulate(&id, &ssv)?.to_vec(),
             signature: signer.sign(message.as_bytes(), &mut rng)?.to_vec(),
-            verifier: kpak.verifier(&id, signer.pvt())?,
+            alice: user_keys(&kms, ALICE, (&signer, &rsk))?,
+            gmk_id: GmkId::random(&mut rng),
+            i_message: Vec::new(),
+            senders: Vec::new(),
             ksak,
             kpak,
             z,
@@ -188,10 +203,66 @@ impl Fixture {
             ssv,
             message,
             kms,
-            alice,
-            i_message,
+            kms_of_one,
             recipients: Cell::new(0),
+            sender: Cell::new(0),
+        };
+        fixture.i_message = fixture.i_message_of(&fixture.alice)?;
+        for number in 0..SENDERS {
+            let sender = fixture.new_sender(&format!("sip:sender-{number}@example.org"))?;
+            fixture.senders.push(sender);
+        }
+        Ok(fixture)
+    }
+
+    fn new_sender(&self, identity: &str) -> Result<Sender> {
+        let mut rng = UnwrapErr(SysRng);
+        let id = *self.kms.uid(identity, NOW).octets();
+        let (signer, rsk) = (self.ksak.issue(&id, &mut rng)?, self.z.issue(&id)?);
+        let keys = user_keys(&self.kms, identity, (&signer, &rsk))?;
+        Ok(Sender {
+            id,
+            signature: signer.sign(self.message.as_bytes(), &mut rng)?.to_vec(),
+            i_message: self.i_message_of(&keys)?,
         })
+    }
+
+    fn distribution<'a>(&'a self, initiator: &'a UserKeys, responder: &'a str) -> Distribution<'a> {
+        Distribution {
+            initiator,
+            kms_initiator: &self.kms,
+            responder,
+            kms_responder: &self.kms,
+            time: NOW,
+            rand: [7; 16],
+            to_self: false,
+            key_parameters: Some(KeyParameters::in_use(KeyPurpose::Csk, None)),
+        }
+    }
+
+    /// A message with a CSK to Alice.
+    fn i_message_of(&self, initiator: &UserKeys) -> Result<Vec<u8>> {
+        let mut rng = UnwrapErr(SysRng);
+        let (key, id) = (Csk::random(&mut rng), CskId::random(&mut rng));
+        let distribution = self.distribution(initiator, ALICE);
+        Ok(distribution.csk(&key, id, &mut rng)?)
+    }
+
+    /// Verifies and opens a message to Alice.
+    fn read(&self, kms: &KmsCertificate, i_message: &[u8]) -> Result<()> {
+        let mut replay = ReplayCache::new(1);
+        let message = Unverified::parse(i_message)?;
+        let message = message.verify([kms], VerifyPolicy::default(), NOW, &mut replay)?;
+        let opened = message.open(kms, [&self.alice])?;
+        ensure!(opened.key_parameters.is_some());
+        Ok(())
+    }
+
+    /// The next of many senders.
+    fn sender(&self) -> Result<&Sender> {
+        let number = (self.sender.get() + 1) % SENDERS;
+        self.sender.set(number);
+        self.senders.get(number).context("as many senders")
     }
 
     /// The next of many identifiers.
@@ -220,4 +291,15 @@ impl Fixture {
             ("signature", self.signature.clone()),
         ]
     }
+}
+
+fn user_keys(
+    kms: &KmsCertificate,
+    identity: &str,
+    (signer, rsk): (&eccsi::SigningKey, &ReceiverSecretKey),
+) -> Result<UserKeys> {
+    let number = kms.period.number_at(NOW);
+    let (rsk, ssk) = (rsk.octets(), signer.ssk());
+    let (rsk, ssk, pvt) = (rsk.as_slice(), ssk.as_slice(), signer.pvt());
+    Ok(UserKeys::validated(kms, identity, number, rsk, ssk, pvt)?)
 }

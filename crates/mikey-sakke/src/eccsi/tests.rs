@@ -156,3 +156,87 @@ fn malformed_public_keys_are_refused() {
     assert!(AuthenticationKey::from_octets(&good[..33]).is_err());
     assert!(AuthenticationKey::from_octets(&[0]).is_err());
 }
+
+/// A signer of its own for each number, and what it signed.
+fn signed(kms: &AuthenticationSecret, number: u8, message: &[u8]) -> Vec<u8> {
+    let id = [number; 32];
+    let key = kms.issue_reproducibly(&id, &[number | 1; 32]).unwrap();
+    key.sign_reproducibly(message, &[0x21; 32])
+        .unwrap()
+        .to_vec()
+}
+
+#[test]
+fn what_a_kept_signer_did_not_sign_is_refused() {
+    let kms = kms(&vectors());
+    let kpak = kms.public_key();
+    let (id, good) = ([7; 32], signed(&kms, 7, b"message"));
+    let refused = |signature: &[u8], id: &[u8], message: &[u8]| {
+        let found = kpak.verify(id, message, signature);
+        // As a key that has met nobody says.
+        let fresh = AuthenticationKey::from_octets(kpak.octets()).unwrap();
+        assert_eq!(found, fresh.verify(id, message, signature));
+        found.is_err()
+    };
+    for round in 0..8 {
+        assert_eq!(kpak.verify(&id, b"message", &good), Ok(()));
+        assert_eq!(kpak.signers.tables(), usize::from(round >= 3), "{round}");
+        for at in 0..SIGNATURE_OCTETS {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            assert!(refused(&bad, &id, b"message"), "octet {at}");
+        }
+        assert!(refused(&good, &[8; 32], b"message"), "another signer");
+        assert!(refused(&good, &id, b"messagE"));
+        assert!(refused(&good[1..], &id, b"message"));
+    }
+}
+
+#[test]
+fn forged_signatures_are_not_remembered() {
+    let kms = kms(&vectors());
+    let kpak = kms.public_key();
+    let mut bad = signed(&kms, 7, b"message");
+    bad[40] ^= 1;
+    for _ in 0..8 {
+        assert!(kpak.verify(&[7; 32], b"message", &bad).is_err());
+    }
+    assert_eq!(kpak.signers.tables(), 0);
+    // Had they counted, the third valid one would have made the table.
+    let good = signed(&kms, 7, b"message");
+    for _ in 0..3 {
+        assert_eq!(kpak.verify(&[7; 32], b"message", &good), Ok(()));
+    }
+    assert_eq!(kpak.signers.tables(), 0);
+}
+
+#[test]
+fn the_signer_met_longest_ago_is_forgotten() {
+    let kms = kms(&vectors());
+    let kpak = kms.public_key();
+    let kept = u8::try_from(signers::KEPT).unwrap();
+    let meet = |number: u8| {
+        let good = signed(&kms, number, b"m");
+        for _ in 0..4 {
+            assert_eq!(kpak.verify(&[number; 32], b"m", &good), Ok(()));
+        }
+    };
+    let hs = |number: u8| {
+        let pvt: [u8; POINT_OCTETS] = signed(&kms, number, b"m")[64..].try_into().unwrap();
+        hash_hs(&kpak, &[number; 32], &pvt)
+    };
+    (1..=kept).for_each(meet);
+    assert_eq!(kpak.signers.tables(), signers::KEPT);
+    // The first is used again, so that the second is the oldest.
+    meet(1);
+    meet(kept + 1);
+    assert_eq!(kpak.signers.tables(), signers::KEPT);
+    assert!(kpak.signers.verifier(&hs(1)).is_some());
+    assert!(kpak.signers.verifier(&hs(2)).is_none());
+    assert!(kpak.signers.verifier(&hs(kept + 1)).is_some());
+    // It is verified all the same.
+    meet(2);
+    // Another KMS knows none of them.
+    let other = AuthenticationSecret::from_octets(&[9; 32]).unwrap();
+    assert!(other.public_key().signers.verifier(&hs(1)).is_none());
+}
