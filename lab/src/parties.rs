@@ -9,8 +9,8 @@ use mc_client::keys::{KmsClient, KmsConfig};
 use mc_client::login::{Login, LoginConfig, PTT_SCOPES, PartnerConfig, Session, TokenSource};
 use mc_client::{
     Attachment, BodyConfig, CallId, ClientConfig, ClientError, ClientEvent, GmsConfig,
-    Interconnection, InterconnectionConfig, McClient, ServerIdentities, SipLink, SpkConfig,
-    SsrcShare, Step, StepFailure,
+    Interconnection, InterconnectionConfig, McClient, MikeyConfig, ServerIdentities, SipLink,
+    SpkConfig, SsrcShare, Step, StepFailure,
 };
 use mc_ids::{GroupId, KmsUri};
 use mc_runtime::config::Secret;
@@ -309,6 +309,7 @@ pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientCon
         client_id: None,
         media_address: local,
         bodies: BodyConfig::default(),
+        mikey: MikeyConfig::default(),
         emergency_resource_priority: Some("mcpttp.15".to_owned()),
         gmk_wait_s: 20,
         functional_aliases: Vec::new(),

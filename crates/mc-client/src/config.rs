@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::bodies::BodyConfig;
 use crate::keys::KmsConfig;
 use crate::login::{LoginConfig, PartnerConfig};
+use crate::mikey_config::MikeyConfig;
 
 /// The configuration of one client.
 #[derive(Debug, Clone, Deserialize)]
@@ -60,6 +61,9 @@ pub struct ClientConfig {
     /// SPK only what is sent (default: encrypted and signed both ways).
     #[serde(default)]
     pub bodies: BodyConfig,
+    /// Defects of peers' I_MESSAGEs that are overlooked (default none).
+    #[serde(default)]
+    pub mikey: MikeyConfig,
     /// Resource-Priority of emergency calls (`emergency-resource-priority` of TS 24.484), one value
     /// of RFC 8101 (default `mcpttp.15`).
     #[serde(default = "default_emergency_priority")]

@@ -48,6 +48,18 @@ fn the_labs_configuration_is_one() {
 }
 
 #[test]
+fn what_is_overlooked_of_peers_messages_holds_for_every_client() {
+    let many = filled(include_str!("../../../deploy/lab/segy-7.2.toml"));
+    for (text, lenient) in [("", false), ("[mc.mikey]\nlenient_sign = true\n", true)] {
+        let config = read(&format!("{many}\n{text}")).unwrap();
+        let clients = config.clients();
+        assert!(clients.len() > 1);
+        assert!(clients.values().all(|c| c.mikey.lenient_sign == lenient));
+    }
+    assert!(read(&format!("{many}\n[mc.mikey]\nlenient = true\n")).is_err());
+}
+
+#[test]
 fn a_gateway_that_is_many_has_a_client_for_each_user() {
     let many = || read(&filled(include_str!("../../../deploy/lab/segy-7.2.toml"))).unwrap();
     let config = many();

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use mc_client::BodyConfig;
 use mc_client::keys::KmsConfig;
 use mc_client::login::LoginConfig;
+use mc_client::{BodyConfig, MikeyConfig};
 use mc_runtime::TraceConfig;
 use mc_runtime::auth::VerifierConfig;
 use mc_runtime::http::{ClientConfig, ServerConfig};
@@ -62,6 +62,9 @@ pub struct Config {
     /// signed both ways.
     #[serde(default)]
     pub bodies: BodyConfig,
+    /// Defects of clients' I_MESSAGEs that are overlooked. Default none.
+    #[serde(default)]
+    pub mikey: MikeyConfig,
     /// What single users may do: one table `[users."sip:alice@mc.example"]` each. Default: all have
     /// the defaults of [`UserPolicy`](crate::users::UserPolicy).
     #[serde(default)]

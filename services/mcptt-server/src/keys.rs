@@ -1,14 +1,16 @@
 //! The server's own keys: the MDSI key set that opens CSKs (TS 33.180 5.4).
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use mc_client::keys::{KeyRing, KeysError, KmsClient};
 use mc_client::login::{PartnerConfig, TokenSource};
+use mc_client::{MikeyConfig, log_variants};
 use mc_ids::McServiceId;
 use mc_runtime::auth::{SCOPE_GMS, SCOPE_KMS};
 use mc_runtime::{CancellationToken, SharedClock};
-use mikey::{DistributedKey, Opened, ReplayCache, Unverified, VerifyPolicy};
+use mikey::{DistributedKey, Opened, ReplayCache, Unverified};
 
 use crate::authorisation::{CskOpener, CskRefused, DeliveredCsk};
 use crate::groups::BearerToken;
@@ -21,19 +23,26 @@ const REPLAY_CAPACITY: usize = 65_536;
 pub struct ServerKeys {
     ring: RwLock<KeyRing>,
     replay: Mutex<ReplayCache>,
-    policy: VerifyPolicy,
+    max_skew: Duration,
+    overlooked: MikeyConfig,
     clock: SharedClock,
 }
 
 impl ServerKeys {
-    /// Keys of one ring.
+    /// Keys of one ring, to open messages that were made at most `max_skew` from now.
     #[must_use]
-    pub fn new(ring: KeyRing, policy: VerifyPolicy, clock: SharedClock) -> Arc<Self> {
+    pub fn new(
+        ring: KeyRing,
+        max_skew: Duration,
+        overlooked: MikeyConfig,
+        clock: SharedClock,
+    ) -> Arc<Self> {
         let replay = Mutex::new(ReplayCache::new(REPLAY_CAPACITY));
         Arc::new(Self {
             ring: RwLock::new(ring),
             replay,
-            policy,
+            max_skew,
+            overlooked,
             clock,
         })
     }
@@ -74,18 +83,14 @@ impl ServerKeys {
             .clone();
         let verified = {
             let mut replay = self.replay.lock().unwrap_or_else(PoisonError::into_inner);
-            let verified = message.verify(
-                ring.certificates(),
-                self.policy,
-                self.clock.ntp(),
-                &mut replay,
-            );
+            let policy = self.overlooked.verify_policy(Some(self.max_skew));
+            let now = self.clock.ntp();
+            let verified = message.verify(ring.certificates(), policy, now, &mut replay);
             verified.map_err(|e| refused(&e))?
         };
-        let opened = verified.open(&kms, ring.keys()).map_err(|e| refused(&e))?;
-        for variant in &opened.variants {
-            tracing::info!(variant = variant.name(), id = %opened.csb_id, "key message: {variant}");
-        }
+        let opened = verified.open_with(&kms, ring.keys(), self.overlooked.open_policy());
+        let opened = opened.map_err(|e| refused(&e))?;
+        log_variants(crate::NODE, &opened);
         delivered(&opened)
     }
 }
@@ -149,7 +154,7 @@ pub async fn keep_fresh(
         // Key sets of the next period are issued early; half an hour before its start is early enough.
         let wait = keys.seconds_left().saturating_sub(1800).clamp(60, 86_400);
         tokio::select! {
-            () = tokio::time::sleep(std::time::Duration::from_secs(wait)) => {}
+            () = tokio::time::sleep(Duration::from_secs(wait)) => {}
             () = stop.cancelled() => return,
         }
         match fetch(&kms, &tokens).await {
@@ -184,3 +189,6 @@ impl BearerToken for OwnToken {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,6 @@ use mc_runtime::auth::TokenVerifier;
 use mc_runtime::service::Context;
 use mc_runtime::sip::{SipEndpoint, TracedSip};
 use mc_sip::transaction::TransactionConfig;
-use mikey::VerifyPolicy;
 use tokio::sync::mpsc;
 
 pub use config::Config;
@@ -71,11 +70,8 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         http.wait().await?;
         return Ok(());
     };
-    let policy = VerifyPolicy {
-        max_skew: Some(Duration::from_secs(config.policy.csk_skew_s)),
-        lenient_sign: false,
-    };
-    let server_keys = ServerKeys::new(ring, policy, context.clock.clone());
+    let max_skew = Duration::from_secs(config.policy.csk_skew_s);
+    let server_keys = ServerKeys::new(ring, max_skew, config.mikey, context.clock.clone());
     tokio::spawn(keys::keep_fresh(
         server_keys.clone(),
         kms,

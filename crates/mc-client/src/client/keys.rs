@@ -10,7 +10,7 @@ use mc_runtime::auth::SCOPE_GMS;
 use mc_sip::mcptt::EXPIRES_FOREVER;
 use mc_sip::{Dialog, Request, Uri};
 use mc_trace::{Event, KeyKind, KeyLogEntry, names};
-use mikey::{Opened, Unverified, VerifyPolicy};
+use mikey::{OpenError, Opened, ReplayCache, Unverified, VerifyError, VerifyPolicy};
 
 use crate::Association;
 use crate::client::established::Established;
@@ -20,6 +20,8 @@ use crate::config::{GmsHome, Role};
 use crate::event::{ClientEvent, StepFailure};
 use crate::group_documents::selector;
 use crate::group_keys::own_guk_id;
+use crate::keys::KeyRing;
+use crate::mikey_config::{MikeyConfig, log_variants};
 
 const CLAUSE: &str = "TS 24.481 6.3.13";
 /// Time between two attempts to get keys of the next period.
@@ -165,20 +167,21 @@ impl Established {
             self.renew_partners().await;
         }
         let (ring, now) = (self.ring.clone(), self.shared.clock.ntp());
-        let mut replay = std::mem::replace(&mut self.replay, mikey::ReplayCache::new(0));
+        let mut replay = std::mem::replace(&mut self.replay, ReplayCache::new(0));
         let claimed = message.clone();
+        let overlooked = self.config.mikey;
         // Signature and decapsulation are a few milliseconds each.
         let work = move || {
-            let policy = VerifyPolicy::default();
-            let verified = message.verify(ring.certificates(), policy, now, &mut replay);
-            let opened = verified.map(|message| message.open(ring.root(), ring.keys()));
+            let opened = opened(message, &ring, overlooked, now, &mut replay);
             (opened, replay)
         };
         let done = tokio::task::spawn_blocking(work).await;
         let (opened, replay) = done.map_err(|e| NotOpened::because(&e))?;
         self.replay = replay;
         match opened {
-            Ok(opened) => opened.map_err(|e| NotOpened::because(&e)),
+            Ok(opened) => opened
+                .inspect(|opened| log_variants(&self.config.node, opened))
+                .map_err(|e| NotOpened::because(&e)),
             Err(error) => Err(NotOpened {
                 redirect: self.redirect(&claimed, &error),
                 ..NotOpened::because(&error)
@@ -239,3 +242,19 @@ impl Established {
         }
     }
 }
+
+/// A message verified and opened, overlooking what is configured.
+fn opened(
+    message: Unverified,
+    ring: &KeyRing,
+    overlooked: MikeyConfig,
+    now: NtpTime,
+    replay: &mut ReplayCache,
+) -> Result<Result<Opened, OpenError>, VerifyError> {
+    let policy = overlooked.verify_policy(VerifyPolicy::default().max_skew);
+    let verified = message.verify(ring.certificates(), policy, now, replay)?;
+    Ok(verified.open_with(ring.root(), ring.keys(), overlooked.open_policy()))
+}
+
+#[cfg(test)]
+mod tests;
