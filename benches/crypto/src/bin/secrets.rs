@@ -74,7 +74,8 @@ fn main() -> Result<()> {
     });
     ensure!(control.is_some(), "256 entries, one octet");
     eccsi()?;
-    sakke()
+    sakke()?;
+    batches()
 }
 
 fn eccsi() -> Result<()> {
@@ -130,5 +131,33 @@ fn sakke() -> Result<()> {
         opened == ssv && sent == data,
         "wrong results under valgrind"
     );
+    Ok(())
+}
+
+fn batches() -> Result<()> {
+    let ids: [[u8; 32]; 8] = std::array::from_fn(|n| [u8::try_from(n).unwrap_or(0); 32]);
+    let ids = ids.each_ref().map(|id| id.as_slice());
+    let plain = MasterSecret::from_octets(&[0x11; 127])?;
+    let kms = plain.public_key()?;
+    kms.prepare()?;
+    let ssv = mikey_sakke::sakke::Ssv::new([0x44; 16]);
+    let (keys, data) = (
+        plain.issue_batch(&ids)?,
+        kms.encapsulate_batch(&ids.map(|id| (id, &ssv)))?,
+    );
+
+    let key = MasterSecret::from_octets(&secret([0x11; 127]))?;
+    let issued = count("SAKKE: eight RSKs issued (z)", || key.issue_batch(&ids))?;
+    let hidden = mikey_sakke::sakke::Ssv::new(secret([0x44; 16]));
+    let sent = count("SAKKE: encapsulated to eight (SSV)", || {
+        kms.encapsulate_batch(&ids.map(|id| (id, &hidden)))
+    })?;
+    for (issued, key) in issued.iter().zip(&keys) {
+        let octets = issued.octets();
+        public(octets.as_slice());
+        ensure!(octets == key.octets(), "wrong results under valgrind");
+    }
+    sent.iter().for_each(|sent| public(sent));
+    ensure!(sent == data, "wrong results under valgrind");
     Ok(())
 }

@@ -22,6 +22,10 @@ const KEYS: usize = 32;
 /// |t| from which the program fails.
 const LEAK: f64 = 10.0;
 const ID: [u8; 32] = [5; 32];
+/// Those of a batch.
+const IDS: [[u8; 32]; 8] = [
+    [1; 32], [2; 32], [3; 32], [4; 32], [5; 32], [6; 32], [7; 32], [8; 32],
+];
 
 fn main() -> Result<()> {
     let seconds = std::env::args().nth(1);
@@ -45,7 +49,8 @@ fn main() -> Result<()> {
         },
     )?;
     ensure!(leak > LEAK, "the control's leak was not found");
-    let worst = eccsi(time)?.max(sakke(time)?);
+    let worst = eccsi(time)?.max(sakke(time)?).max(batches(time)?);
+    let worst = worst.max(tables(time)?);
     ensure!(worst < LEAK, "time depends on a secret");
     Ok(())
 }
@@ -99,31 +104,126 @@ fn sakke(time: Duration) -> Result<f64> {
     let opened = compare(
         "SAKKE: decapsulated (RSK)",
         time,
-        |(kms, key, data): &(PublicKey, ReceiverSecretKey, [u8; SED_OCTETS])| {
-            let _ = black_box(key.decapsulate(kms, &ID, data));
+        |receiver: &Receiver| {
+            let _ = black_box(receiver.key.decapsulate(&receiver.kms, &ID, &receiver.data));
         },
         || {
-            let z = MasterSecret::random(&mut UnwrapErr(SysRng));
-            let (kms, key) = (z.public_key()?, z.issue(&ID)?);
-            key.prepare()?;
-            kms.prepare()?;
-            let data = kms.encapsulate(&ID, &Ssv::new(random()))?;
-            Ok((kms, key, data))
+            Receiver::new(
+                MasterSecret::random(&mut UnwrapErr(SysRng)),
+                Ssv::new(random()),
+            )
         },
     )?;
     Ok(issued.max(encapsulated).max(opened))
 }
 
+/// A key with all that decapsulation uses.
+struct Receiver {
+    z: MasterSecret,
+    ssv: Ssv,
+    kms: PublicKey,
+    key: ReceiverSecretKey,
+    data: [u8; SED_OCTETS],
+}
+
+impl Receiver {
+    fn new(z: MasterSecret, ssv: Ssv) -> Result<Self> {
+        let (kms, key) = (z.public_key()?, z.issue(&ID)?);
+        key.prepare()?;
+        kms.prepare()?;
+        let data = kms.encapsulate(&ID, &ssv)?;
+        Ok(Self {
+            z,
+            ssv,
+            kms,
+            key,
+            data,
+        })
+    }
+}
+
+/// The same secret in memory of its own: clones of keys share their tables, which would be warm for the
+/// fixed one only.
+trait Copied: Sized {
+    fn copied(&self) -> Result<Self>;
+}
+
+impl<T: Clone> Copied for T {
+    fn copied(&self) -> Result<Self> {
+        Ok(self.clone())
+    }
+}
+
+impl Copied for Receiver {
+    fn copied(&self) -> Result<Self> {
+        Self::new(self.z.clone(), self.ssv.clone())
+    }
+}
+
+fn batches(time: Duration) -> Result<f64> {
+    let ids = IDS.each_ref().map(|id| id.as_slice());
+    let issued = compare(
+        "SAKKE: eight RSKs issued (z)",
+        time,
+        |key: &MasterSecret| {
+            let _ = black_box(key.issue_batch(&ids));
+        },
+        || Ok(MasterSecret::random(&mut UnwrapErr(SysRng))),
+    )?;
+    let kms = MasterSecret::random(&mut UnwrapErr(SysRng)).public_key()?;
+    let encapsulated = compare(
+        "SAKKE: encapsulated to eight (SSV)",
+        time,
+        |ssv: &Ssv| {
+            let _ = black_box(kms.encapsulate_batch(&ids.map(|id| (id, ssv))));
+        },
+        || Ok(Ssv::new(random())),
+    )?;
+    Ok(issued.max(encapsulated))
+}
+
+/// What is computed once for a key. Tables of a KMS are of public data only.
+fn tables(time: Duration) -> Result<f64> {
+    let rsk = compare(
+        "SAKKE: tables of an RSK",
+        time,
+        |octets: &Vec<u8>| {
+            let key = ReceiverSecretKey::from_octets(octets);
+            let _ = black_box(key.and_then(|key| key.prepare()));
+        },
+        || {
+            let z = MasterSecret::random(&mut UnwrapErr(SysRng));
+            Ok(z.issue(&ID)?.octets().to_vec())
+        },
+    )?;
+    let kms = AuthenticationSecret::random(&mut UnwrapErr(SysRng))?;
+    let (kpak, key) = (kms.public_key(), kms.issue(&ID, &mut UnwrapErr(SysRng))?);
+    let pvt = key.pvt();
+    // All are of one PVT, so none is the right one: that is told after the secret was used.
+    let ssk = compare(
+        "ECCSI: SSK checked against its PVT",
+        time,
+        |ssk: &[u8; 32]| {
+            let _ = black_box(SigningKey::validated(&kpak, &ID, ssk, pvt));
+        },
+        || Ok(random()),
+    )?;
+    Ok(rsk.max(ssk))
+}
+
 /// Times both classes, prints the row and returns the larger |t|.
 ///
 /// The fixed secret has as many copies as there are random ones: memory is as cold for both.
-fn compare<S: Clone>(
+fn compare<S: Copied>(
     name: &str,
     time: Duration,
     operation: impl Fn(&S),
     mut make: impl FnMut() -> Result<S>,
 ) -> Result<f64> {
-    let fixed = vec![make()?; KEYS];
+    let first = make()?;
+    let fixed = (0..KEYS)
+        .map(|_| first.copied())
+        .collect::<Result<Vec<S>>>()?;
     let varied = (0..KEYS).map(|_| make()).collect::<Result<Vec<S>>>()?;
     let classes = [&fixed, &varied];
     let mut samples: [Vec<f64>; 2] = Default::default();
