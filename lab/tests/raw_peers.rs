@@ -283,10 +283,8 @@ fn tshark_reads_the_same_floor_messages() {
     let file = root().join("crates/floor-control/tests/vectors/floor_vectors.json");
     let vectors: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let vectors = vectors["vectors"].as_array().unwrap();
-    let is_floor = |v: &&Value| v["rtcp_name"] != "MCPC";
     let packets: Vec<Vec<u8>> = vectors
         .iter()
-        .filter(is_floor)
         .map(|v| hex::decode(v["hex"].as_str().unwrap()).unwrap())
         .collect();
     let fields = [
@@ -294,10 +292,11 @@ fn tshark_reads_the_same_floor_messages() {
         "rtcp.ssrc.identifier",
         "rtcp.app_data.mcptt.priority",
         "rtcp.app_data.mcptt.duration",
+        "rtcp.app.name",
     ];
     let rows = tshark(&capture(5000, &packets), "udp.port==5000,rtcp", &fields);
     assert_eq!(rows.len(), packets.len());
-    let (mut mcbox, mut compared) = (Peer::mcbox(), 0);
+    let (mut mcbox, mut compared, mut sessions) = (Peer::mcbox(), 0, 0);
     for (packet, row) in packets.iter().zip(rows) {
         let found = mcbox.ask(&json!({"op": "floor.decode", "packet": hex::encode(packet)}));
         let messages = found["messages"].as_array().unwrap();
@@ -307,12 +306,19 @@ fn tshark_reads_the_same_floor_messages() {
         for (ssrc, message) in each(1).iter().zip(messages) {
             assert_eq!(ssrc.trim_start_matches("0x"), message["ssrc"], "{found}");
         }
+        if let ([message], true) = (messages.as_slice(), cell(4).contains("MCPC")) {
+            let types = ["connect", "disconnect", "acknowledgement"];
+            let subtype: usize = cell(0).parse().unwrap();
+            assert_eq!(message["type"], types[subtype], "{found}");
+            sessions += 1;
+        }
         if let ([message], false) = (messages.as_slice(), cell(3).is_empty()) {
             assert_eq!(cell(3), message["duration"].to_string(), "{found}");
             compared += 1;
         }
     }
     assert!(compared > 0, "no duration was compared");
+    assert_eq!(sessions, 3, "messages of pre-established sessions");
 }
 
 #[test]

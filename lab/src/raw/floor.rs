@@ -1,11 +1,14 @@
-//! Floor control messages (TS 24.380 8.2) as JSON: one flat object per message.
+//! Floor control messages (TS 24.380 8.2) and those of pre-established sessions (8.3) as JSON: one flat
+//! object per message.
 
 mod convert;
+mod mcpc;
 
 use super::args::{Args, Field, Type};
 use super::error::{Error, Kind};
 use super::op::{Op, Results, hex, results};
-use floor_control::FloorPacket;
+use floor_control::mcpc::McpcPacket;
+use floor_control::{DecodeError, FloorPacket};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -108,10 +111,17 @@ const fn is_false(value: &bool) -> bool {
 fn decode(args: &Args<'_>) -> Results {
     let octets = args.octets("packet")?;
     let mut messages = Vec::new();
-    for (at, packet) in FloorPacket::decode_all(&octets).enumerate() {
-        let packet = packet.map_err(|e| Error::new(Kind::Malformed, e.to_string()).at(at))?;
-        let value = serde_json::to_value(Flat::of(&packet));
-        messages.push(value.map_err(|e| Error::new(Kind::Internal, e.to_string()))?);
+    // Both find the same packets and read those of their own name.
+    let both = FloorPacket::decode_all(&octets).zip(McpcPacket::decode_all(&octets));
+    for (at, packets) in both.enumerate() {
+        let malformed = |e: DecodeError| Error::new(Kind::Malformed, e.to_string()).at(at);
+        messages.push(match packets {
+            (Err(DecodeError::UnsupportedName(floor_control::mcpc::NAME)), session) => {
+                mcpc::to_json(&session.map_err(malformed)?)?
+            }
+            (floor, _) => serde_json::to_value(Flat::of(&floor.map_err(malformed)?))
+                .map_err(|e| Error::new(Kind::Internal, e.to_string()))?,
+        });
     }
     results([("messages", messages.into())])
 }
@@ -122,6 +132,10 @@ fn encode(args: &Args<'_>) -> Results {
     };
     let mut out = Vec::new();
     for (at, message) in messages.iter().enumerate() {
+        if message["type"].as_str().is_some_and(mcpc::is_type) {
+            out.extend(mcpc::encode(message).map_err(|e| e.at(at))?);
+            continue;
+        }
         let packet = packet_of(message).map_err(|e| e.at(at))?;
         let encoded = packet.encode(&mut out);
         encoded.map_err(|e| Error::new(Kind::Length, e.to_string()).at(at))?;
@@ -132,16 +146,21 @@ fn encode(args: &Args<'_>) -> Results {
 fn packet_of(message: &Value) -> Result<FloorPacket, Error> {
     let flat = Flat::deserialize(message).map_err(|e| Error::field("messages", e))?;
     let packet = flat.packet()?;
-    // What does not come back was a field of another message.
     let back = serde_json::to_value(Flat::of(&packet)).unwrap_or_default();
-    let given = serde_json::to_value(&flat).unwrap_or_default();
+    all_came_back(&flat.kind, &flat, &back)?;
+    Ok(packet)
+}
+
+/// What does not come back from the typed message was a field of another one.
+fn all_came_back(kind: &str, given: &impl Serialize, back: &Value) -> Result<(), Error> {
+    let given = serde_json::to_value(given).unwrap_or_default();
     let lost = given.as_object().into_iter().flatten();
     let mut lost = lost.filter(|(name, value)| back.get(name.as_str()) != Some(*value));
     match lost.next() {
         Some((name, _)) => {
-            let detail = format!("not a field of {}, or not a value of it", flat.kind);
+            let detail = format!("not a field of {kind}, or not a value of it");
             Err(Error::field(name, detail))
         }
-        None => Ok(packet),
+        None => Ok(()),
     }
 }

@@ -36,7 +36,10 @@ const FAMILIES: [(&str, &[Op]); 11] = [
     ("AES key wrap (RFC 3394, RFC 5649)", wrap::OPS),
     ("KMS documents (TS 33.180 Annex D)", kms::OPS),
     ("XML protection (TS 33.180 9.3)", xml::OPS),
-    ("Floor control (TS 24.380 8.2)", floor::OPS),
+    (
+        "Floor control, pre-established sessions (TS 24.380 8.2, 8.3)",
+        floor::OPS,
+    ),
     ("SIP (RFC 3261, TS 24.379)", sip::OPS),
 ];
 

@@ -274,7 +274,7 @@ fn ssrc_hex(ssrc: u32) -> String {
     format!("{ssrc:08x}")
 }
 
-fn ssrc_of(name: &str, text: &str) -> Result<u32, Error> {
+pub(super) fn ssrc_of(name: &str, text: &str) -> Result<u32, Error> {
     let octets = octets(name, Some(text))?.unwrap_or_default();
     let length = octets.len();
     octets.try_into().map(u32::from_be_bytes).map_err(|_| {

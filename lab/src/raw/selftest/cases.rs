@@ -668,6 +668,13 @@ fn documents(cases: &mut Vec<Case>) {
         json!({"op": "floor.decode", "packet": encoded}),
         json!({"messages": [idle]}),
     );
+    let accepted = json!({"type": "acknowledgement", "ssrc": "0a11ce01", "reason": 0});
+    add(
+        cases,
+        "TS 24.380 8.3.6",
+        json!({"op": "floor.decode", "packet": "82cc00030a11ce014d43504306020000"}),
+        json!({"messages": [accepted]}),
+    );
     let sip = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
         To: <sip:c@d>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
     let expected =
