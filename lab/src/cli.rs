@@ -184,6 +184,16 @@ impl CallArgs {
     }
 }
 
+impl Command {
+    /// Whether keys are made, used or judged in this process; then known answers are recomputed first.
+    const fn uses_cryptography(&self) -> bool {
+        matches!(
+            self,
+            Self::Up { .. } | Self::Demo { .. } | Self::Client(_) | Self::Raw(_) | Self::Mikey(_)
+        )
+    }
+}
+
 impl SetupArgs {
     fn setup(self, sites: &SiteArgs) -> anyhow::Result<Setup> {
         let approaches = sites.chosen();
@@ -225,6 +235,9 @@ impl Ports {
 /// # Errors
 /// What kept the command from doing its work, in words for the user.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if cli.command.uses_cryptography() {
+        mikey_sakke::self_test()?;
+    }
     match cli.command {
         Command::Up {
             detach,

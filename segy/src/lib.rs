@@ -150,8 +150,9 @@ fn node(of_clients: &str) -> String {
 /// Runs the gateway, with the servers that its configuration integrates, until the context stops it.
 ///
 /// # Errors
-/// See [`start`], and what an integrated server ends with.
+/// A known answer of the cryptography that is wrong; see [`start`]; what an integrated server ends with.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(mikey_sakke::self_test).await??;
     let servers = Integrated::start(&config.integrated, &context).await?;
     let shutdown = context.shutdown.clone();
     let gateway = async { Ok(start(config, context).await?.wait().await?) };

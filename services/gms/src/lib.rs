@@ -38,8 +38,9 @@ use crate::state::Gms;
 /// Runs the server until the context stops it.
 ///
 /// # Errors
-/// Whatever is wrong with configuration, store or sockets.
+/// Whatever is wrong with cryptography, configuration, store or sockets.
 pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(mikey_sakke::self_test).await??;
     let tracer = Tracer::start("gms", &config.trace)?;
     let (sender, keys) = keys::channel();
     for what in ["idms", "kms"] {
