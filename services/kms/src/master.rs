@@ -77,13 +77,22 @@ impl Master {
         self.sakke.octets().to_vec()
     }
 
-    /// Computes the keys of one UID. Takes tens of milliseconds: not on an async worker.
+    /// Computes the keys of some UIDs, in their order; from three on each takes half the time. Takes
+    /// a third of a millisecond for each: not on an async worker.
     ///
     /// # Errors
-    /// When the random source is broken or a result does not verify.
-    pub fn issue(&self, uid: &Uid, rng: &mut impl CryptoRng) -> Result<IssuedKeys, CryptoError> {
-        let signing = self.ksak.issue(uid.octets(), rng)?;
-        self.issue_with(uid, &signing)
+    /// When the random source is broken or a result does not verify; no keys are issued then.
+    pub fn issue(
+        &self,
+        uids: &[Uid],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<IssuedKeys>, CryptoError> {
+        let ids: Vec<&[u8]> = uids.iter().map(|uid| uid.octets().as_slice()).collect();
+        let rsks = self.z.issue_batch(&ids)?;
+        let of_both = ids.into_iter().zip(rsks);
+        of_both
+            .map(|(id, rsk)| Ok(IssuedKeys::new(&rsk, &self.ksak.issue(id, rng)?)))
+            .collect()
     }
 
     /// As [`Self::issue`] with a chosen v, for reproducing published values only.
@@ -92,18 +101,7 @@ impl Master {
     /// When v gives no key.
     pub fn issue_reproducibly(&self, uid: &Uid, v: &[u8]) -> Result<IssuedKeys, CryptoError> {
         let signing = self.ksak.issue_reproducibly(uid.octets(), v)?;
-        self.issue_with(uid, &signing)
-    }
-
-    fn issue_with(&self, uid: &Uid, signing: &SigningKey) -> Result<IssuedKeys, CryptoError> {
-        let rsk = self.z.issue(uid.octets())?;
-        let octets = [
-            rsk.octets().as_slice(),
-            signing.ssk().as_slice(),
-            signing.pvt(),
-        ]
-        .concat();
-        Ok(IssuedKeys(Zeroizing::new(octets)))
+        Ok(IssuedKeys::new(&self.z.issue(uid.octets())?, &signing))
     }
 
     /// Checks keys as a client does (RFC 6507 5.1.2, RFC 6508 6.1.2).
@@ -127,6 +125,12 @@ impl std::fmt::Debug for IssuedKeys {
 }
 
 impl IssuedKeys {
+    fn new(rsk: &ReceiverSecretKey, signing: &SigningKey) -> Self {
+        let (rsk, ssk) = (rsk.octets(), signing.ssk());
+        let octets = [rsk.as_slice(), ssk.as_slice(), signing.pvt()].concat();
+        Self(Zeroizing::new(octets))
+    }
+
     /// Takes keys back from the store.
     #[must_use]
     pub fn from_octets(octets: Zeroizing<Vec<u8>>) -> Option<Self> {

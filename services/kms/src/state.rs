@@ -197,66 +197,106 @@ impl Kms {
             .collect()
     }
 
-    /// The key set of one identity and period, made when it is asked for the first time.
+    /// The key sets of identities for some key periods, made when they are asked for the first time.
     ///
     /// # Errors
     /// [`Refusal`] for an identity of another domain or a revoked one; the store's or the
     /// computation's.
-    pub async fn key_set(&self, user_uri: &str, number: u64) -> Result<KeySet, Refusal> {
-        self.admit(user_uri).await?;
+    pub async fn key_sets(
+        &self,
+        identities: &BTreeSet<String>,
+        periods: &[u64],
+    ) -> Result<Vec<KeySet>, Refusal> {
         let inner = &*self.0;
-        let issue = Issue {
-            kms_uri: &inner.config.kms_uri,
-            cert_uri: inner.certificate.cert_uri.as_deref().unwrap_or_default(),
-            period: inner.period,
-            user_uri,
-            number,
-        };
-        let keys = self.keys(&issue).await?;
+        let mut issues = Vec::new();
+        for user_uri in identities {
+            self.admit(user_uri).await?;
+            issues.extend(periods.iter().map(|number| Issue {
+                kms_uri: &inner.config.kms_uri,
+                cert_uri: inner.certificate.cert_uri.as_deref().unwrap_or_default(),
+                period: inner.period,
+                user_uri,
+                number: *number,
+            }));
+        }
+        let keys = self.keys(&issues).await?;
         // Whoever was revoked while the keys were computed does not get them either.
-        self.admit(user_uri).await?;
+        for user_uri in identities {
+            self.admit(user_uri).await?;
+        }
         let encoding = match inner.config.profile.user_id {
             UserIdForm::Base64 => UserIdEncoding::Base64,
             UserIdForm::Hex => UserIdEncoding::Hex,
         };
-        Ok(issue.key_set(&keys, encoding))
+        let issued = issues.iter().zip(&keys);
+        Ok(issued
+            .map(|(issue, keys)| issue.key_set(keys, encoding))
+            .collect())
     }
 
-    async fn keys(&self, issue: &Issue<'_>) -> anyhow::Result<IssuedKeys> {
-        let inner = &*self.0;
-        let uid = issue.uid();
-        let name = hex::encode(uid.octets());
-        let purpose = format!("kms issued {name}");
-        let replace = inner.config.profile.repeated_request == RepeatedRequest::Fresh;
-        if !replace && let Some(sealed) = inner.store.issued(&name).await? {
-            return opened(&inner.seal, &purpose, &sealed);
+    /// The stored keys; those that there are none of are computed together.
+    async fn keys(&self, issues: &[Issue<'_>]) -> anyhow::Result<Vec<IssuedKeys>> {
+        let replace = self.0.config.profile.repeated_request == RepeatedRequest::Fresh;
+        let mut all = Vec::with_capacity(issues.len());
+        let mut missing = Vec::new();
+        for issue in issues {
+            let stored = match replace {
+                true => None,
+                false => self.stored(issue).await?,
+            };
+            if stored.is_none() {
+                missing.push(issue.uid());
+            }
+            all.push(stored);
         }
-        let keys = self.compute(uid).await?;
-        let sealed = inner
-            .seal
-            .seal(&purpose, keys.octets(), &mut mc_runtime::rng())?;
+        let mut computed = self.compute(missing).await?.into_iter();
+        for (issue, keys) in issues.iter().zip(&mut all) {
+            if keys.is_none() {
+                let new = computed.next().context("keys not computed")?;
+                *keys = Some(self.kept(issue, new, replace).await?);
+            }
+        }
+        let all: Option<Vec<_>> = all.into_iter().collect();
+        all.context("keys not computed")
+    }
+
+    async fn stored(&self, issue: &Issue<'_>) -> anyhow::Result<Option<IssuedKeys>> {
+        let (name, purpose) = names(issue);
+        let sealed = self.0.store.issued(&name).await?;
+        let open = |sealed: Vec<u8>| opened(&self.0.seal, &purpose, &sealed);
+        sealed.map(open).transpose()
+    }
+
+    /// Stores new keys; what is to be handed out afterwards.
+    async fn kept(
+        &self,
+        issue: &Issue<'_>,
+        keys: IssuedKeys,
+        replace: bool,
+    ) -> anyhow::Result<IssuedKeys> {
+        let inner = &*self.0;
+        let (name, purpose) = names(issue);
+        let mut rng = mc_runtime::rng();
+        let sealed = inner.seal.seal(&purpose, keys.octets(), &mut rng)?;
         let number = i64::try_from(issue.number)?;
         let row = (name.as_str(), issue.user_uri, number);
-        inner
-            .store
-            .put_issued(row, sealed, inner.clock.unix_ms(), replace)
-            .await?;
+        let now_ms = inner.clock.unix_ms();
+        inner.store.put_issued(row, sealed, now_ms, replace).await?;
         if replace {
             return Ok(keys);
         }
         // Two requests at once: both answer with what was stored first.
-        let sealed = inner
-            .store
-            .issued(&name)
-            .await?
-            .ok_or_else(|| anyhow!("keys not stored"))?;
-        opened(&inner.seal, &purpose, &sealed)
+        let stored = self.stored(issue).await?;
+        stored.context("keys not stored")
     }
 
-    async fn compute(&self, uid: Uid) -> anyhow::Result<IssuedKeys> {
+    async fn compute(&self, uids: Vec<Uid>) -> anyhow::Result<Vec<IssuedKeys>> {
+        if uids.is_empty() {
+            return Ok(Vec::new());
+        }
         let _permit = self.0.computing.acquire().await?;
         let master = self.0.master.clone();
-        let compute = move || master.issue(&uid, &mut mc_runtime::rng());
+        let compute = move || master.issue(&uids, &mut mc_runtime::rng());
         Ok(tokio::task::spawn_blocking(compute).await??)
     }
 
@@ -394,6 +434,13 @@ async fn master_row(
     store.master().await?.context("master secrets not stored")
 }
 
+/// What the keys of a UID are stored under, and what their sealing is for.
+fn names(issue: &Issue<'_>) -> (String, String) {
+    let name = hex::encode(issue.uid().octets());
+    let purpose = format!("kms issued {name}");
+    (name, purpose)
+}
+
 fn open_master(seal: &SealingKey, row: &MasterRow) -> anyhow::Result<Master> {
     let open = |purpose: &str, sealed: &[u8]| -> anyhow::Result<Zeroizing<Vec<u8>>> {
         seal.open(purpose, sealed)
@@ -408,9 +455,10 @@ fn open_master(seal: &SealingKey, row: &MasterRow) -> anyhow::Result<Master> {
 /// Issues to an identity nobody has, and checks the result as a client would.
 fn self_test(master: &Master) -> anyhow::Result<()> {
     let uid = Uid([0x5a; 32]);
-    let keys = master.issue(&uid, &mut mc_runtime::rng())?;
+    let keys = master.issue(&[uid], &mut mc_runtime::rng())?;
+    let keys = keys.first().context("no keys issued")?;
     master
-        .validate(&uid, &keys)
+        .validate(&uid, keys)
         .context("issued keys do not validate")
 }
 

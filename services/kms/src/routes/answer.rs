@@ -106,12 +106,7 @@ impl Call {
                 vec![requested_period(period, now, time).ok_or(Refusal::NoSuchPeriod)?]
             }
         };
-        let mut key_sets = Vec::new();
-        for identity in &wanted {
-            for number in &periods {
-                key_sets.push(self.kms.key_set(identity, *number).await?);
-            }
-        }
+        let key_sets = self.kms.key_sets(&wanted, &periods).await?;
         Ok(KmsMessage::KeyProv(KmsKeyProv { key_sets }))
     }
 

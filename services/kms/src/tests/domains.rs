@@ -1,5 +1,7 @@
 //! Several domains: users behind a gateway, revocation, and certificates of partners.
 
+use std::collections::BTreeSet;
+
 use kms_protocol::{KmsCertificate, KmsMessage, Resource, Role, fingerprint};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -89,7 +91,8 @@ async fn the_kms_of_a_gateway_says_so_and_serves_its_own_domain_only() {
     }
     assert_eq!(server.kms.store().issued_count().await.unwrap(), 1);
     // Nor does the library, for a gateway it is part of.
-    assert!(server.kms.key_set(ALICE, 1).await.is_err());
+    let strangers = BTreeSet::from([ALICE.to_owned()]);
+    assert!(server.kms.key_sets(&strangers, &[1]).await.is_err());
     assert!(server.kms.create_user(ALICE, "segy").await.is_err());
     assert_eq!(server.kms.store().issued_count().await.unwrap(), 1);
 }

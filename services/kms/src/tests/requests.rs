@@ -94,6 +94,46 @@ async fn a_server_gets_the_identities_bound_to_it() {
     assert_eq!(users, ["mdsi.mc.example", "sip:mcptt@mc.example"]);
 }
 
+/// Computed together, each is what its own UID needs; those that were there stay.
+#[tokio::test]
+async fn key_sets_of_several_identities_and_periods_are_issued_at_once() {
+    let lab = Lab::new().await;
+    let server = lab.start().await;
+    let of_server = "sip:mcptt@mc.example";
+    let mdsi = Resource::KeyProv {
+        user: Some("mdsi.mc.example".to_owned()),
+        time: None,
+    };
+    let [earlier] = server
+        .ask(of_server, &mdsi)
+        .await
+        .key_sets()
+        .try_into()
+        .unwrap();
+    let period = server.kms.period();
+    // The first is of the period that is left, near whose end the next one's come too.
+    for (periods_on, stored) in [(0, 4), (1, 6), (0, 6)] {
+        let number = period.number_at(lab.clock.ntp()) + periods_on;
+        let left = period.start_of(number + 1) - u64::from(lab.clock.ntp().seconds());
+        lab.clock.advance(Duration::from_secs(left - 60));
+        let sets = server.ask(of_server, &keyprov()).await.key_sets();
+        assert_eq!(sets.len(), 4);
+        assert_eq!(sets.contains(&earlier), stored == 4);
+        for set in &sets {
+            let (uri, kms, number) = (&set.user_uri, &set.kms_uri, set.key_period_no);
+            let uid = Uid::of_period(uri, kms, period, number);
+            let keys = set.keys(&[]).unwrap();
+            let certificate = server.kms.certificate();
+            let kpak = AuthenticationKey::from_octets(&certificate.pub_auth_key).unwrap();
+            SigningKey::validated(&kpak, uid.octets(), keys.ssk.as_slice(), &keys.pvt).unwrap();
+            let kms_key = PublicKey::from_octets(&certificate.pub_enc_key).unwrap();
+            let rsk = ReceiverSecretKey::from_octets(&keys.rsk).unwrap();
+            rsk.validate(&kms_key, uid.octets()).unwrap();
+        }
+        assert_eq!(server.kms.store().issued_count().await.unwrap(), stored);
+    }
+}
+
 #[tokio::test]
 async fn one_identity_at_a_time_of_the_previous_period_with_an_unescaped_uri() {
     let lab = Lab::new().await;
