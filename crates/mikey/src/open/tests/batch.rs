@@ -1,4 +1,5 @@
-//! One GMK for many members: the batch makes what one message after the other would be.
+//! One GMK for many members: the batch makes what one message after the other would be. And one sender
+//! whom many members meet again and again.
 
 use super::domains::{Counter, Kms, listed};
 use super::*;
@@ -113,4 +114,39 @@ fn a_member_that_gets_no_key_keeps_back_nobody_else() {
             kms: home.certificate.kms_uri.clone(),
         }
     );
+}
+
+/// The KMS's key keeps a table of a sender that comes again: nothing passes by it that did not before.
+#[test]
+fn nobody_passes_for_a_sender_whose_signatures_are_known() {
+    let home = Kms::new("kms.mc.example", 3, 2_592_000, listed(&["mc.example"]));
+    let (gms, mallory) = (home.keys(GMS), home.keys("sip:mallory@mc.example"));
+    let (key, id) = key();
+    let to = |n: usize| ("sip:user-0@mc.example", &home.certificate, n);
+    let of = |keys, n| {
+        distribution(keys, &home.certificate, to(n)).gmk(&key, id, &mut Counter(n as u64))
+    };
+    let verify = |octets: &[u8]| {
+        let mut replay = ReplayCache::new(1);
+        let policy = VerifyPolicy::default();
+        read(octets).verify([&home.certificate], policy, NOW, &mut replay)
+    };
+    let refused = |octets: &[u8]| matches!(verify(octets), Err(VerifyError::Signature { .. }));
+    let messages: Vec<_> = (0..8).map(|n| of(&gms, 4 * n).unwrap()).collect();
+    for message in &messages {
+        assert!(verify(message).is_ok());
+    }
+    let signed = messages[0].len() - eccsi::SIGNATURE_OCTETS;
+    // The signature of another message of the same sender.
+    let swapped = [&messages[0][..signed], &messages[1][signed..]].concat();
+    assert!(refused(&swapped));
+    // Mallory's own message under the sender's name, with her signature and the sender's PVT.
+    let own = of(&mallory, 0).unwrap();
+    let start = own.len() - eccsi::SIGNATURE_OCTETS;
+    let mut forged = [&messages[0][..signed], &own[start..]].concat();
+    assert!(refused(&forged));
+    let pvt = signed + 2 * eccsi::SCALAR_OCTETS;
+    forged[pvt..].copy_from_slice(&messages[0][pvt..]);
+    assert!(refused(&forged));
+    assert!(verify(&messages[0]).is_ok());
 }
