@@ -233,23 +233,38 @@ impl Lab {
     /// # Errors
     /// [`StartError`]; the lab has no such service, or it did not come back.
     pub async fn crash_and_restart(&mut self, name: &str) -> Result<(), StartError> {
-        let here = self.children.iter_mut().find(|(s, ..)| s.name == name);
-        let Some((service, child, executable)) = here else {
-            return Err(StartError::NoService(name.to_owned()));
-        };
-        let (service, executable) = (*service, executable.clone());
-        let failed = |source| StartError::Spawn {
-            service: service.name,
-            source,
-        };
+        self.crash(name)?;
+        self.restart(name).await
+    }
+
+    /// Ends a service at once, as a crash would (SIGKILL).
+    ///
+    /// # Errors
+    /// [`StartError`]; the lab has no such service.
+    pub fn crash(&mut self, name: &str) -> Result<(), StartError> {
+        let (service, child, _) = self.child(name)?;
+        let service = service.name;
+        let failed = |source| StartError::Spawn { service, source };
         child.kill().and_then(|()| child.wait()).map_err(failed)?;
+        Ok(())
+    }
+
+    /// Starts a service again that has crashed; its log goes on. Returns when it is ready.
+    ///
+    /// # Errors
+    /// [`StartError`]; the lab has no such service, or it did not come back.
+    pub async fn restart(&mut self, name: &str) -> Result<(), StartError> {
+        let (service, _, executable) = self.child(name)?;
+        let (service, executable) = (*service, executable.clone());
         let again = self.spawn(&service, &executable, OpenOptions::new().append(true))?;
-        let crashed = self.children.iter_mut().find(|(s, ..)| *s == service);
-        if let Some(crashed) = crashed {
-            *crashed = again;
-        }
+        *self.child(name)? = again;
         self.keep_record()?;
         self.until_ready(&service).await
+    }
+
+    fn child(&mut self, name: &str) -> Result<&mut (Service, Child, PathBuf), StartError> {
+        let here = self.children.iter_mut().find(|(s, ..)| s.name == name);
+        here.ok_or_else(|| StartError::NoService(name.to_owned()))
     }
 
     /// What two operators do once, by hand, between systems that are not a lab (TS 33.180 L.3.2).
