@@ -48,10 +48,12 @@ pub struct AnalogueConfig {
     /// Address written into SDP (default: the one that faces the radio system).
     #[serde(default)]
     pub media_advertised: Option<IpAddr>,
-    /// Seconds between checks that a call is still there (default 5).
+    /// Seconds between checks that a call is still there (default 2); a lost connection is noticed
+    /// at once.
     #[serde(default = "default_keepalive_s")]
     pub keepalive_s: u64,
-    /// Longest wait between attempts to connect, seconds (default 30); it begins with 1 and doubles.
+    /// Longest wait between attempts to connect, seconds (default 2); it begins with a quarter and
+    /// doubles.
     #[serde(default = "default_retry_s")]
     pub retry_s: u64,
     /// Silence after which a user of a system that signals no push-to-talk has released,
@@ -76,11 +78,11 @@ fn any_port() -> SipConfig {
 }
 
 const fn default_keepalive_s() -> u64 {
-    5
+    2
 }
 
 const fn default_retry_s() -> u64 {
-    30
+    2
 }
 
 const fn default_silence_ms() -> u64 {

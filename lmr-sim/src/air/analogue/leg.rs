@@ -13,7 +13,7 @@ use mc_sip::ptt::{MEDIA_TYPE, Ptt, PttInfo};
 use mc_sip::{Dialog, Method, Peer, Request, StatusCode, name};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::rtp::{FRAME_US, Playout, Sender};
 use super::sip_trace;
@@ -30,6 +30,9 @@ const MAX_PACKET: usize = 2048;
 const MOST_WAITING: usize = 25;
 /// INFO requests that may wait for the answer to the one before.
 const INFO_QUEUE: usize = 16;
+
+/// How often the connection of a leg is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What happens in a leg's dialog.
 #[derive(Debug)]
@@ -75,6 +78,8 @@ impl Leg {
     pub(super) async fn run(mut self, mut events: mpsc::Receiver<LegEvent>) {
         let shutdown = self.context.shutdown.clone();
         let mut buffer = vec![0; MAX_PACKET];
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let silence = self.speech_in.deadline();
             tokio::select! {
@@ -105,6 +110,11 @@ impl Leg {
                         self.context.network.release(self.id);
                     }
                 }
+                // A peer that is gone without a word must not hold the channel.
+                _ = look.tick() => if !self.endpoint.is_connected(self.peer) {
+                    tracing::warn!(call_id = self.call_id, "the connection of a leg was lost");
+                    break;
+                },
                 () = shutdown.cancelled() => {
                     self.bye();
                     break;

@@ -11,7 +11,7 @@ use crate::bridge::ExternalEvent;
 use crate::unencrypted::AdapterPort;
 
 /// The first wait between attempts.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
+const FIRST_RETRY: Duration = Duration::from_millis(250);
 
 /// The leg of one talkgroup.
 #[derive(Debug)]

@@ -28,6 +28,9 @@ pub(super) use offer::{SDP, description, remote_of};
 /// The largest packet that is read.
 const MAX_PACKET: usize = 2048;
 
+/// How often the connection of a call is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// Why a call is over.
 #[derive(Debug)]
 pub(super) enum End {
@@ -98,6 +101,8 @@ impl Session {
         let mut check = tokio::time::interval(Duration::from_secs(self.shared.config.keepalive_s));
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         check.tick().await;
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.listener.due();
             let mut events = Vec::new();
@@ -125,6 +130,10 @@ impl Session {
                 }
                 () = sleep_until(due) => events = self.listener.tick(Instant::now()),
                 why = self.requests.lost() => return End::Lost(why),
+                // A radio system that was started again knows no call of before.
+                _ = look.tick() => if !self.requests.is_connected() {
+                    return End::Lost("the connection was lost".to_owned());
+                },
                 _ = check.tick() => self.requests.send(self.dialog.request(Method::Options)),
                 () = self.ended.cancelled() => {
                     self.bye().await;

@@ -242,6 +242,11 @@ impl Requests {
         self.peer
     }
 
+    /// Whether there is a connection to the peer; over UDP none is needed.
+    pub(super) fn is_connected(&self) -> bool {
+        self.endpoint.is_connected(self.peer)
+    }
+
     pub(super) fn send(&self, request: Request) {
         if self.queue.try_send(request).is_err() {
             tracing::warn!(peer = %self.peer, "radio system is slow: a request was dropped");
