@@ -201,9 +201,23 @@ async fn own_affiliation(
             accepted.insert(group);
         }
     }
+    let before = server.affiliations().groups_of(&client);
+    let kept: Vec<GroupId> = accepted.intersection(&before).cloned().collect();
     replace_affiliations(server, &client, accepted).await;
+    for group in kept {
+        again(server, &group, &client);
+    }
     subscribe::notify_affiliation(server, &sender.mcptt_id, p_id.as_deref());
     Ok(())
+}
+
+/// A client affiliated to a group that it was affiliated to: it may have been started again and
+/// have lost the group's call.
+//= TS 24.379 10.1.1.4.6
+pub(crate) fn again(server: &Server, group: &GroupId, client: &ClientKey) {
+    if let Some(session) = server.calls().of_group(group) {
+        session.send(SessionInput::LateEntry(client.clone()));
+    }
 }
 
 /// The groups of the sender's tuple.

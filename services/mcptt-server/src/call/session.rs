@@ -2,6 +2,7 @@
 //! media plane.
 
 mod emergency;
+mod late_entry;
 mod legs;
 
 use std::collections::{BTreeMap, HashSet};
@@ -35,7 +36,7 @@ use crate::subscribe;
 pub enum SessionInput {
     /// A caller joins the ongoing call.
     Join(Box<Caller>),
-    /// A client affiliated to the group.
+    /// A client affiliated to the group, or did so again.
     LateEntry(ClientKey),
     /// A client is no longer affiliated.
     Leave(ClientKey),
@@ -55,10 +56,21 @@ pub enum SessionInput {
     Cancelled(TransactionId),
     /// A caller never acknowledged.
     AckMissing(TransactionId),
-    /// Our session refresh on a leg was answered, or not.
-    Refreshed(LegId, bool),
+    /// What came of our session refresh on a leg.
+    Refreshed(LegId, Refresh),
     /// T4 ran out.
     FloorIdle,
+}
+
+/// What came of a session refresh of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// The client is in the call.
+    Alive,
+    /// It knows nothing of the call (RFC 3261 12.2.1.2).
+    Gone,
+    /// It refused, or did not answer: its session timer decides.
+    Open,
 }
 
 /// Whose call a session is.
@@ -288,19 +300,7 @@ impl Session {
     async fn on_input(&mut self, input: SessionInput) {
         match input {
             SessionInput::Join(caller) => self.join(*caller).await,
-            SessionInput::LateEntry(client) => {
-                let present = self.legs.values().any(|leg| leg.client == client);
-                let member = match &self.subject {
-                    Subject::Group { document, .. } => document.member(client.0.as_str()).is_some(),
-                    Subject::Private(_) => false,
-                };
-                if !present
-                    && member
-                    && let Some(leg) = self.invite(&client).await
-                {
-                    self.apply(Event::LateEntry(leg)).await;
-                }
-            }
+            SessionInput::LateEntry(client) => self.late_entry(client).await,
             SessionInput::Leave(client) => {
                 let legs: Vec<LegId> = self
                     .legs
@@ -333,7 +333,7 @@ impl Session {
                     self.apply(Event::Left(leg)).await;
                 }
             }
-            SessionInput::Refreshed(leg, alive) => self.on_refreshed(leg, alive),
+            SessionInput::Refreshed(leg, outcome) => self.on_refreshed(leg, outcome).await,
             SessionInput::FloorIdle => self.apply(Event::FloorIdle).await,
         }
     }

@@ -80,6 +80,9 @@ pub(crate) async fn publish(
         }
         publish::replace_affiliations(server, &client, groups).await;
     }
+    for id in now.intersection(&wanted) {
+        publish::again(server, &group, &(user.clone(), id.clone()));
+    }
     request.respond(publish::accepted(request, expires));
     subscribe::notify_affiliation(server, user, presence.p_id.as_deref());
     Ok(())

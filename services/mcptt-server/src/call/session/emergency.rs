@@ -13,7 +13,7 @@ use mc_sip::{
 use mc_trace::names;
 
 use super::legs::Stage;
-use super::{Session, SessionInput, now};
+use super::{Refresh, Session, SessionInput, now};
 use crate::call::controlling::Event;
 use crate::call::emergency;
 use crate::call::subject::Subject;
@@ -177,11 +177,11 @@ impl Session {
         let handle = self.handle.clone();
         tokio::spawn(async move {
             let answer = responses.final_response().await;
-            let alive = answer.is_ok_and(|response| response.status.is_success());
-            if alive {
+            let outcome = answer.map_or(Refresh::Open, |response| Refresh::of(response.status));
+            if outcome == Refresh::Alive {
                 responses.ack(dialog.ack(cseq));
             }
-            handle.send(SessionInput::Refreshed(id, alive));
+            handle.send(SessionInput::Refreshed(id, outcome));
         });
     }
 

@@ -12,7 +12,7 @@ use mc_trace::names;
 use mc_xml::mcptt_info::Content;
 use tokio_util::sync::CancellationToken;
 
-use super::{Session, now};
+use super::{Refresh, Session, now};
 use crate::affiliation::ClientKey;
 use crate::call::controlling::Event;
 use crate::call::emergency;
@@ -490,7 +490,7 @@ impl Session {
             .collect();
         for (id, action) in due {
             match action {
-                SessionTimerAction::Refresh => self.send_refresh(id),
+                SessionTimerAction::Refresh => self.send_refresh(id, Refresh::Open),
                 SessionTimerAction::Expired => {
                     let about = self.subject.name();
                     tracing::info!(about, "session of a participant expired");
@@ -501,7 +501,8 @@ impl Session {
         }
     }
 
-    fn send_refresh(&mut self, id: LegId) {
+    /// Refreshes a session; `unreached` is what it means when the client cannot be reached.
+    pub(super) fn send_refresh(&mut self, id: LegId, unreached: Refresh) {
         let policy = self.timer_policy();
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
@@ -516,11 +517,11 @@ impl Session {
         let mut responses = self.server.parts.endpoint.request(update, leg.flow);
         let handle = self.handle.clone();
         tokio::spawn(async move {
-            let alive = responses
-                .final_response()
-                .await
-                .is_ok_and(|response| response.status.is_success());
-            handle.send(super::SessionInput::Refreshed(id, alive));
+            let outcome = match responses.final_response().await {
+                Ok(response) => Refresh::of(response.status),
+                Err(_) => unreached,
+            };
+            handle.send(super::SessionInput::Refreshed(id, outcome));
         });
     }
 
@@ -560,14 +561,6 @@ impl Session {
             if !request.is_answered() {
                 request.respond_status(StatusCode::REQUEST_TERMINATED);
             }
-        }
-    }
-
-    /// Restarts the timer of a leg that answered our refresh.
-    pub(super) fn on_refreshed(&mut self, id: LegId, alive: bool) {
-        let interval_s = self.server.parts.config.calls.session_expires_s;
-        if let Some(leg) = self.legs.get_mut(&id).filter(|_| alive) {
-            leg.timer = Some(SessionTimer::restarted(interval_s, now()));
         }
     }
 }
