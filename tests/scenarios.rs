@@ -75,6 +75,8 @@ mod refusals_media;
 mod refusals_secrets;
 #[path = "scenarios/refusals_tokens.rs"]
 mod refusals_tokens;
+#[path = "scenarios/refused_groups.rs"]
+mod refused_groups;
 #[path = "scenarios/restarts.rs"]
 mod restarts;
 #[path = "scenarios/rules.rs"]

@@ -165,6 +165,9 @@ struct IdentityStatus {
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// Groups that the GMS refuses it, and why.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    refused_groups: BTreeMap<GroupId, String>,
 }
 
 /// A private call.
@@ -440,6 +443,16 @@ impl GatewayStatus {
     pub fn group_known(&self, group: &GroupId, protection: Protection) {
         let mut state = self.state();
         state.groups.entry(group.clone()).or_default().protection = protection;
+    }
+
+    /// The GMS refuses a group to an identity, or does so no longer (`None`).
+    pub fn group_refused(&self, identity: &McServiceId, group: &GroupId, detail: Option<String>) {
+        self.identity(identity, |identity| {
+            match detail {
+                Some(detail) => identity.refused_groups.insert(group.clone(), detail),
+                None => identity.refused_groups.remove(group),
+            };
+        });
     }
 
     /// A group's key came to an identity.

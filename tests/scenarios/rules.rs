@@ -27,7 +27,7 @@ fn group() -> GroupId {
 }
 
 /// Has an administrator change the group at the GMS.
-async fn administer(lab: &Lab, method: Method, what: &str) {
+pub(crate) async fn administer(lab: &Lab, method: Method, what: &str) {
     let key = issuer_key(lab).await;
     let admin = claims(lab, "admin", "sip:gms@mc.example", SCOPE_GMS);
     let gms = lab.addresses().of(PortName::Gms);

@@ -6,6 +6,9 @@
 //!     └──────────────── any failure: report, wait, begin again ◀─────────────────────┘
 //! ```
 //!
+//! Who loses only the MCPTT server keeps its log-in and its keys and begins with S, so that a
+//! restart of that server is not one of the others' busiest moment as well.
+//!
 //! To attach is to register with a CSK, or to find the interconnection up.
 
 mod aliases;
@@ -17,6 +20,7 @@ mod keys;
 mod offered;
 mod outgoing;
 mod partners;
+mod refused_groups;
 mod signalling;
 
 use std::sync::{Arc, Mutex, RwLock};
@@ -48,11 +52,11 @@ use crate::keys::{KeyRing, KmsClient};
 use crate::login::{Login, TokenSource};
 use crate::state_dir::StateDir;
 
-/// Waits between attempts: whoever comes back is found again within five seconds.
+/// Waits between attempts: whoever comes back is found again about a second later.
 const RETRY: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
     Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(3),
 ];
 
 /// A client that is not established yet.
@@ -70,6 +74,22 @@ pub(crate) struct Client {
     client_id: mc_ids::ClientId,
     keys: Arc<RwLock<GroupKeys>>,
     aliases: Arc<Mutex<Vec<String>>>,
+    /// Of an attachment that was lost, until a server refuses it.
+    credentials: Option<Credentials>,
+}
+
+/// What steps T and K gave.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    pub(crate) tokens: TokenSource,
+    pub(crate) ring: KeyRing,
+}
+
+/// Why an established client is not any more, and what it still has.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) detail: String,
+    pub(crate) credentials: Credentials,
 }
 
 /// The SIP side of a client.
@@ -146,6 +166,7 @@ impl Client {
             state,
             client_id,
             keys,
+            credentials: None,
         })
     }
 
@@ -164,7 +185,15 @@ impl Client {
                     let incoming = &mut self.incoming;
                     match established.run(&mut commands, incoming, &stop).await {
                         Ok(()) => break,
-                        Err(detail) => self.events.emit(ClientEvent::Disconnected { detail }),
+                        Err(lost) => {
+                            let Lost {
+                                detail,
+                                credentials,
+                            } = *lost;
+                            tracing::warn!(node = self.config.node, detail, "servers lost");
+                            self.credentials = Some(credentials);
+                            self.events.emit(ClientEvent::Disconnected { detail });
+                        }
                     }
                 }
                 Err((step, failure)) => {
@@ -200,10 +229,19 @@ impl Client {
         }
     }
 
-    async fn establish(&mut self) -> Result<Established, Failed> {
+    /// Steps T and K.
+    async fn identify(&self, kms: &KmsClient) -> Result<Credentials, Failed> {
         let tokens = self.log_in().await.map_err(|failure| (Step::T, failure))?;
         self.passed(Step::T);
         let user = tokens.mcptt_id().await;
+        let ring = fetch_keys(&tokens, kms, &user)
+            .await
+            .map_err(|failure| (Step::K, failure))?;
+        self.passed(Step::K);
+        Ok(Credentials { tokens, ring })
+    }
+
+    async fn establish(&mut self) -> Result<Established, Failed> {
         let kms = KmsClient::new(
             self.config.kms.clone(),
             self.http.clone(),
@@ -211,10 +249,13 @@ impl Client {
             self.tracer.clone(),
             &self.config.node,
         );
-        let ring = fetch_keys(&tokens, &kms, &user)
-            .await
-            .map_err(|failure| (Step::K, failure))?;
-        self.passed(Step::K);
+        let credentials = match self.credentials.clone() {
+            Some(held) => held,
+            None => self.identify(&kms).await?,
+        };
+        self.credentials = Some(credentials.clone());
+        let Credentials { tokens, ring } = credentials;
+        let user = tokens.mcptt_id().await;
         let link = self
             .link(user)
             .await
@@ -230,15 +271,18 @@ impl Client {
             self.aliases.clone(),
             self.shared_for(),
         );
-        established
-            .attach()
-            .await
-            .map_err(|failure| (Step::S, failure))?;
+        if let Err(failure) = established.attach().await {
+            // Who was refused proves anew who it is; who reached nobody need not.
+            if established.reaches_server() {
+                self.credentials = None;
+            }
+            return Err((Step::S, failure));
+        }
         self.passed(Step::S);
-        established
-            .join_groups()
-            .await
-            .map_err(|failure| (Step::G, failure))?;
+        if let Err(failure) = established.join_groups().await {
+            self.credentials = None;
+            return Err((Step::G, failure));
+        }
         Ok(established)
     }
 

@@ -89,6 +89,14 @@ pub enum ClientEvent {
         /// Annex L).
         ends_at_gateway: bool,
     },
+    /// The document of a group is refused: the client serves its other groups, and asks again from
+    /// time to time.
+    GroupRefused {
+        /// The group.
+        group: GroupId,
+        /// Why.
+        failure: StepFailure,
+    },
     /// A GMK arrived and was verified.
     KeyReceived {
         /// Groups it is for.
@@ -107,10 +115,11 @@ pub enum ClientEvent {
     },
     /// The server took the affiliations.
     Affiliated {
-        /// All groups.
+        /// All groups but the refused ones.
         groups: Vec<GroupId>,
     },
-    /// All steps but the call passed: calls can be made and received.
+    /// All steps but the call passed: calls can be made and received in all groups that are not
+    /// refused.
     Ready,
     /// The server took the functional aliases of this client; these are active now.
     AliasesActive {

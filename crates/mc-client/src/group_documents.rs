@@ -22,6 +22,21 @@ pub(crate) struct Fetched {
     pub(crate) document: GroupDocument,
 }
 
+/// Why there is no document.
+#[derive(Debug)]
+pub(crate) struct NotFetched {
+    pub(crate) failure: StepFailure,
+    /// The GMS has decided: there is no such group for this user.
+    pub(crate) refused: bool,
+}
+
+impl From<StepFailure> for NotFetched {
+    fn from(failure: StepFailure) -> Self {
+        let refused = false;
+        Self { failure, refused }
+    }
+}
+
 /// Fetches documents for one client.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupDocuments {
@@ -37,7 +52,7 @@ impl GroupDocuments {
         xcap_root: &str,
         group: &GroupId,
         token: &str,
-    ) -> Result<Fetched, StepFailure> {
+    ) -> Result<Fetched, NotFetched> {
         let path = format!(
             "/{}",
             selector(group).replace(':', "%3A").replace('@', "%40")
@@ -66,20 +81,20 @@ impl GroupDocuments {
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_BODY {
-                return Err(failed(format!("document of {group} is too long")));
+                return Err(failed(format!("document of {group} is too long")).into());
             }
         }
         self.trace(Direction::Received, &path, Some(status), &body);
         if status != 200 {
-            return Err(failed(format!("GET of {group} answered {status}")));
+            return Err(NotFetched {
+                failure: failed(format!("GET of {group} answered {status}")),
+                refused: matches!(status, 403 | 404 | 410),
+            });
         }
         let document = GroupDocument::parse(&body)
             .map_err(|error| failed(format!("document of {group}: {error}")))?;
         if document.uri() != group.as_str() {
-            return Err(failed(format!(
-                "document of {group} names {}",
-                document.uri()
-            )));
+            return Err(failed(format!("document of {group} names {}", document.uri())).into());
         }
         Ok(Fetched { etag, document })
     }

@@ -10,6 +10,7 @@ mod authorisation;
 mod dispatch;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -67,7 +68,8 @@ pub struct InterconnectionConfig {
     #[serde(default = "enabled")]
     pub require_signature: bool,
     /// Milliseconds between two OPTIONS that ask whether the other system is there; as long may an
-    /// answer take. Default 2000.
+    /// answer take. A lost connection, and a system that was not there, are asked about within half a
+    /// second. Default 2000.
     #[serde(default = "default_keepalive_ms")]
     pub keepalive_ms: u64,
     /// How the function authorises its users before it serves them. Default none: they are those of
@@ -92,6 +94,11 @@ const fn default_keepalive_ms() -> u64 {
     2000
 }
 
+/// Time between two questions to a system that was not there.
+const RETRY: Duration = Duration::from_millis(500);
+/// Time between two looks at the connection.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// An interconnection; clones share it. It runs until [`Interconnection::close`].
 #[derive(Debug, Clone)]
 pub struct Interconnection(Arc<Shared>);
@@ -115,6 +122,8 @@ struct Shared {
     clients: Clients,
     /// Why the other system is not there; `None` while it is.
     down: watch::Sender<Option<String>>,
+    /// How often it was lost.
+    losses: AtomicU64,
     stop: CancellationToken,
 }
 
@@ -124,6 +133,8 @@ pub(crate) struct Place {
     interconnection: Interconnection,
     /// User part of the client's Contact.
     token: String,
+    /// How often the other system had been lost when the place was taken.
+    losses: u64,
 }
 
 impl Drop for Place {
@@ -176,6 +187,7 @@ impl Interconnection {
             verifier: OnceLock::new(),
             clients: Clients::default(),
             down: watch::Sender::new(Some("not asked yet".to_owned())),
+            losses: AtomicU64::new(0),
             stop: CancellationToken::new(),
         }));
         tokio::spawn(interconnection.clone().dispatch(incoming));
@@ -252,18 +264,7 @@ impl Interconnection {
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("no answer to OPTIONS".to_owned()),
         };
-        let changed = shared.down.send_if_modified(|down| {
-            let changed = down.is_some() != detail.is_some();
-            down.clone_from(&detail);
-            changed
-        });
-        if changed {
-            let node = shared.node.as_str();
-            match &detail {
-                None => tracing::info!(node, server = %shared.server, "interconnection is up"),
-                Some(detail) => tracing::warn!(node, detail, "interconnection is down"),
-            }
-        }
+        self.note(detail.as_deref());
         let failed = |detail| StepFailure {
             service: "mcptt-server",
             clause: "TS 24.379 6.8",
@@ -272,13 +273,53 @@ impl Interconnection {
         detail.map_or(Ok(()), |detail| Err(failed(detail)))
     }
 
+    /// Takes in whether the other system is there.
+    fn note(&self, detail: Option<&str>) {
+        let shared = &self.0;
+        let changed = shared.down.send_if_modified(|down| {
+            let changed = down.is_some() != detail.is_some();
+            if changed && detail.is_some() {
+                shared.losses.fetch_add(1, Ordering::Relaxed);
+            }
+            *down = detail.map(str::to_owned);
+            changed
+        });
+        if changed {
+            let node = shared.node.as_str();
+            match detail {
+                None => tracing::info!(node, server = %shared.server, "interconnection is up"),
+                Some(detail) => tracing::warn!(node, detail, "interconnection is down"),
+            }
+        }
+    }
+
     async fn keep_asking(self) {
+        let shared = &self.0;
         loop {
             // What it found shows in the state.
             let _outcome = self.ask().await;
+            let pause = match self.is_up() {
+                true => shared.keepalive,
+                false => shared.keepalive.min(RETRY),
+            };
             tokio::select! {
-                () = self.0.stop.cancelled() => return,
-                () = tokio::time::sleep(self.0.keepalive) => {}
+                () = shared.stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                // The other system may be back before it is asked, and know no call of ours.
+                () = self.connection_lost(), if self.is_up() => {
+                    self.note(Some("the connection was lost"));
+                }
+            }
+        }
+    }
+
+    /// Waits until there is no connection to the other system any more.
+    //= RFC 5626 4.5
+    async fn connection_lost(&self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !self.0.endpoint.is_connected(self.0.server) {
+                return;
             }
         }
     }
@@ -289,6 +330,7 @@ impl Interconnection {
         let token = format!("u-{}", token::hex(&mut mc_runtime::rng(), 8));
         self.0.clients.join(user, &token, incoming);
         Place {
+            losses: self.0.losses.load(Ordering::Relaxed),
             interconnection: self.clone(),
             token,
         }
@@ -332,6 +374,13 @@ impl Interconnection {
 }
 
 impl Place {
+    /// Whether the other system is there and has been since the place was taken: one that was lost
+    /// knows no call any more.
+    pub(crate) fn is_held(&self) -> bool {
+        let losses = self.interconnection.0.losses.load(Ordering::Relaxed);
+        losses == self.losses && self.interconnection.is_up()
+    }
+
     pub(crate) const fn interconnection(&self) -> &Interconnection {
         &self.interconnection
     }

@@ -50,6 +50,11 @@ impl Dispatcher {
             } => {
                 let protection = Protection::of(&group, protected);
                 status.group_known(&group, protection);
+                status.group_refused(identity, &group, None);
+            }
+            ClientEvent::GroupRefused { group, failure } => {
+                tracing::warn!(%identity, %group, %failure, "group refused");
+                status.group_refused(identity, &group, Some(failure.to_string()));
             }
             ClientEvent::KeyReceived {
                 groups,

@@ -98,13 +98,19 @@ impl Established {
         made.map_err(|error| client_failure(format!("CSK message: {error}")))
     }
 
+    /// Whether there is a way to the MCPTT server, so that what it did not do it has refused.
+    pub(super) fn reaches_server(&self) -> bool {
+        match &self.link.attached {
+            Attached::Registered(_) => self.link.endpoint.is_connected(self.link.server),
+            Attached::Interconnected(place) => place.interconnection().is_up(),
+        }
+    }
+
     /// Keeps the attachment; an error is its loss.
     pub(super) async fn stay_attached(&mut self, now: Instant) -> Result<(), String> {
         let due = self.attachment_due.is_some_and(|due| now >= due);
-        //= RFC 5626 4.5
-        let flow_lost = !self.link.endpoint.is_connected(self.link.server);
         match &self.link.attached {
-            Attached::Interconnected(place) if !place.interconnection().is_up() => {
+            Attached::Interconnected(place) if !place.is_held() => {
                 Err("the interconnection is down".to_owned())
             }
             Attached::Interconnected(_) if due => self
@@ -112,7 +118,10 @@ impl Established {
                 .await
                 .map_err(|failure| failure.to_string()),
             // Who lost the connection asks at once whether the server still knows it.
-            Attached::Registered(_) if due || flow_lost => self.refresh_registration().await,
+            //= RFC 5626 4.5
+            Attached::Registered(_) if due || !self.reaches_server() => {
+                self.refresh_registration().await
+            }
             Attached::Interconnected(_) | Attached::Registered(_) => Ok(()),
         }
     }

@@ -15,10 +15,10 @@ use crate::attachment::FloorKeys;
 use crate::bodies::{BodyProtection, Demand, Seal};
 use crate::call::Shared;
 use crate::call_id::CallId;
-use crate::client::Link;
 use crate::client::calls::Leg;
 use crate::client::offered::Offered;
 use crate::client::outgoing::{Outgoing, Progress};
+use crate::client::{Credentials, Link, Lost};
 use crate::config::ClientConfig;
 use crate::event::{ClientEvent, Step, StepFailure};
 use crate::group_documents::GroupDocuments;
@@ -45,6 +45,8 @@ pub(crate) struct Established {
     pub(super) documents: GroupDocuments,
     pub(super) etags: BTreeMap<GroupId, Option<String>>,
     pub(super) protected: Vec<GroupId>,
+    pub(super) refused: BTreeMap<GroupId, StepFailure>,
+    pub(super) refused_tried: Instant,
     pub(super) shared: Shared,
     pub(super) replay: ReplayCache,
     /// By the URI of the GMS.
@@ -63,6 +65,8 @@ pub(crate) struct Established {
     pub(super) groups_since: Instant,
     pub(super) ready: bool,
     pub(super) late: bool,
+    /// A GMS did not take a subscription again; what is held stays in use meanwhile.
+    unsubscribed: bool,
 }
 
 impl Established {
@@ -92,6 +96,8 @@ impl Established {
             documents,
             etags: BTreeMap::new(),
             protected: Vec::new(),
+            refused: BTreeMap::new(),
+            refused_tried: now,
             replay: ReplayCache::new(REPLAY_CAPACITY),
             subscriptions: BTreeMap::new(),
             table,
@@ -106,6 +112,7 @@ impl Established {
             groups_since: now,
             ready: false,
             late: false,
+            unsubscribed: false,
         }
     }
 
@@ -172,7 +179,7 @@ impl Established {
         commands: &mut mpsc::Receiver<Command>,
         incoming: &mut mpsc::Receiver<Incoming>,
         stop: &CancellationToken,
-    ) -> Result<(), String> {
+    ) -> Result<(), Box<Lost>> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let lost = loop {
@@ -198,7 +205,13 @@ impl Established {
                 self.detach().await;
                 Ok(())
             }
-            Some(detail) => Err(detail),
+            Some(detail) => Err(Box::new(Lost {
+                detail,
+                credentials: Credentials {
+                    tokens: self.tokens,
+                    ring: self.ring,
+                },
+            })),
         }
     }
 
@@ -222,9 +235,8 @@ impl Established {
         self.stay_attached(now).await?;
         self.renew_keys_if_due(now).await;
         self.refresh_sessions(now);
-        self.subscribe()
-            .await
-            .map_err(|failure| failure.to_string())?;
+        self.ask_again(now).await;
+        self.stay_subscribed().await;
         let waited = now.duration_since(self.groups_since);
         if !self.ready && !self.late && waited.as_secs() >= self.config.gmk_wait_s {
             self.late = true;
@@ -239,6 +251,25 @@ impl Established {
             self.emit(ClientEvent::StepFailed(Step::G, failure));
         }
         Ok(())
+    }
+
+    /// Subscribes again where a subscription has ended. A GMS that is away costs nobody a call.
+    async fn stay_subscribed(&mut self) {
+        match self.subscribe().await {
+            Ok(()) if self.unsubscribed => {
+                self.unsubscribed = false;
+                self.emit(ClientEvent::StepPassed(Step::G));
+            }
+            Ok(()) => {}
+            Err(failure) if self.unsubscribed => {
+                tracing::debug!(%failure, "still not subscribed");
+            }
+            Err(failure) => {
+                tracing::warn!(node = self.config.node, %failure, "not subscribed any more");
+                self.unsubscribed = true;
+                self.emit(ClientEvent::StepFailed(Step::G, failure));
+            }
+        }
     }
 
     pub(super) fn lacking(&self) -> Vec<GroupId> {

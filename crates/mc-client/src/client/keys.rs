@@ -18,7 +18,7 @@ use crate::client::fetch_keys;
 use crate::client::partners::NotOpened;
 use crate::config::{GmsHome, Role};
 use crate::event::{ClientEvent, StepFailure};
-use crate::group_documents::selector;
+use crate::group_documents::{NotFetched, selector};
 use crate::group_keys::own_guk_id;
 use crate::keys::KeyRing;
 use crate::mikey_config::{MikeyConfig, log_variants};
@@ -31,7 +31,10 @@ impl Established {
     /// Documents, subscription, affiliation; GMKs come later by themselves.
     pub(super) async fn join_groups(&mut self) -> Result<(), StepFailure> {
         for group in self.config.groups.clone() {
-            self.fetch_document(&group).await?;
+            self.learn(&group).await?;
+        }
+        if let Some(failure) = self.all_refused() {
+            return Err(failure);
         }
         self.subscribe().await?;
         //= TS 24.379 9.2.1.2
@@ -40,16 +43,16 @@ impl Established {
             self.succeed(request, "mcptt-server", "TS 24.379 9.2.1.2")
                 .await?;
         }
-        let groups = self.config.groups.clone();
+        let groups = self.admitted();
         self.emit(ClientEvent::Affiliated { groups });
         self.check_ready();
         Ok(())
     }
 
-    /// The affiliation to all groups, or with `expires_s` 0 its end: a client publishes them at
+    /// The affiliation to all groups that are not refused, or with `expires_s` 0 its end: a client publishes them at
     /// once, a function each group to the function that controls it.
     pub(super) fn affiliations(&self, expires_s: u32) -> Vec<Request> {
-        let groups = &self.config.groups;
+        let groups = &self.admitted();
         match self.link.identity.role {
             Role::Client => vec![self.make(|r| r.publish_affiliation(groups, expires_s))],
             Role::ParticipatingFunction => groups
@@ -72,7 +75,7 @@ impl Established {
         Ok(token.map_err(failed)?.secret().to_owned())
     }
 
-    pub(super) async fn fetch_document(&mut self, group: &GroupId) -> Result<(), StepFailure> {
+    pub(super) async fn fetch_document(&mut self, group: &GroupId) -> Result<(), NotFetched> {
         let home = self.config.home_of(group);
         let token = self.gms_token(&home).await?;
         let fetched = self.documents.get(&home.xcap_root, group, &token).await?;
@@ -99,7 +102,7 @@ impl Established {
     //= TS 24.481 6.3.13
     pub(super) async fn subscribe(&mut self) -> Result<(), StepFailure> {
         let mut homes: BTreeMap<String, (GmsHome, Vec<String>)> = BTreeMap::new();
-        for group in &self.config.groups {
+        for group in &self.admitted() {
             let home = self.config.home_of(group);
             if !self.subscriptions.contains_key(&home.uri) {
                 let of_home = homes.entry(home.uri.clone());

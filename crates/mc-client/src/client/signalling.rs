@@ -107,7 +107,7 @@ impl Established {
             let Some(group) = changed.cloned() else {
                 continue;
             };
-            if let Err(failure) = self.fetch_document(&group).await {
+            if let Err(failure) = self.learn(&group).await {
                 tracing::warn!(%failure, "changed document not fetched");
             }
         }
