@@ -106,8 +106,13 @@ pub struct Config {
     /// have to get it, while they speak under the old one (default 2).
     #[serde(default = "default_key_activation_delay_s")]
     pub key_activation_delay_s: u64,
+    /// The same when the reason is that a member left: who left must not hear more than can be helped,
+    /// so that the new GMK is in use as soon as it is there, and the old one is revoked once it has been
+    /// brought to all who answer. Those it reaches last may miss a moment of speech (default 0).
+    #[serde(default)]
+    pub removal_activation_delay_s: u64,
     /// Seconds from that activation until members are told that the old GMK is revoked; until then
-    /// they still hear who has not switched yet (default 5).
+    /// they still hear who has not switched yet (default 5; none after a removal).
     #[serde(default = "default_key_overlap_s")]
     pub key_overlap_s: u64,
     /// Seconds until a member that does not answer is passed over (default 10).

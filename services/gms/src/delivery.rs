@@ -1,7 +1,8 @@
 //! Telling members: xcap-diff NOTIFY and GMK MESSAGE (TS 24.481 6.3.13, TS 33.180 5.7).
 //!
 //! One worker takes the jobs in order. A replaced key is told to be revoked only after its successor
-//! has come into use everywhere, so that nothing of a talk burst is lost. Within a job every subscriber
+//! has come into use everywhere, so that nothing of a talk burst is lost; after a removal, as soon as
+//! the successor was brought to all who answer. A revocation that is due survives a restart. Within a job every subscriber
 //! is served on its own, and one that does not answer is passed over after the configured time.
 
 mod key_message;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mc_ids::GmkId;
 use mc_runtime::sip::SipEndpoint;
 use mc_sip::{Method, Peer, Request, StatusCode, Uri};
 use mc_trace::{Event, names};
@@ -53,7 +55,7 @@ pub enum Job {
         /// The group.
         group_id: String,
         /// The key it had before.
-        replaced: Option<GroupKey>,
+        replaced: Option<GmkId>,
     },
     /// A replaced key must not be used any more.
     Revoked {
@@ -148,7 +150,7 @@ impl Courier {
                 let mut made = made.into_iter();
                 for subscription in subscriptions {
                     let (courier, group) = (self.clone(), group.clone());
-                    let replaced = replaced.as_ref().map(|key| key.id.to_string());
+                    let replaced = replaced.map(|id| id.to_string());
                     let made = made.next().flatten();
                     tasks.spawn(async move {
                         courier
@@ -156,24 +158,24 @@ impl Courier {
                             .await
                     });
                 }
-                if let Some(key) = replaced {
-                    self.revoke_later(group_id, key);
-                }
             }
             Job::Revoked { group_id, key } => {
-                let Some(group) = self.gms.group(&group_id).await? else {
-                    return Ok(());
-                };
-                let subscriptions = one_per_impu(subscriptions, &group_id);
-                let made = (self.gms)
-                    .key_messages(&group, &key, &subscriptions, true)
-                    .await;
-                for (subscription, made) in subscriptions.into_iter().zip(made) {
-                    let (courier, group, key) = (self.clone(), group.clone(), key.clone());
-                    tasks.spawn(
-                        async move { courier.revoke(&subscription, &group, &key, made).await },
-                    );
+                if let Some(group) = self.gms.group(&group_id).await? {
+                    let subscriptions = one_per_impu(subscriptions, &group_id);
+                    let made = (self.gms)
+                        .key_messages(&group, &key, &subscriptions, true)
+                        .await;
+                    for (subscription, made) in subscriptions.into_iter().zip(made) {
+                        let (courier, group, key) = (self.clone(), group.clone(), key.clone());
+                        tasks.spawn(async move {
+                            courier.revoke(&subscription, &group, &key, made).await
+                        });
+                    }
                 }
+                self.finish(tasks).await;
+                // Only now: a server that dies before tells them again.
+                self.gms.store.revocation_told(key.id.key_id().0).await?;
+                return Ok(());
             }
             Job::Learned { group_id } => {
                 let Some(group) = self.gms.group(&group_id).await? else {
@@ -337,20 +339,6 @@ impl Courier {
             self.notify(subscription, changes).await?;
         }
         self.bring_key(subscription, group, made).await
-    }
-
-    /// Revokes a replaced key once its successor has been in use for the configured time.
-    fn revoke_later(&self, group_id: String, key: GroupKey) {
-        let config = &self.gms.config;
-        if !config.send_revocation {
-            return;
-        }
-        let wait = config.key_activation_delay_s + config.key_overlap_s;
-        let gms = self.gms.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(wait)).await;
-            gms.tell(Job::Revoked { group_id, key });
-        });
     }
 
     async fn revoke(

@@ -4,6 +4,8 @@
 //! version it was made from, and then queues what members are to be told. A key never outlives
 //! the membership it was made for: whoever leaves, the next key is not for him.
 
+use std::time::Duration;
+
 use mc_xml::group::{GroupDocument, Member};
 use sha2::{Digest as _, Sha256};
 
@@ -62,6 +64,24 @@ impl MemberChange {
 pub fn entity_tag(document: &str) -> String {
     let digest = Sha256::digest(document.as_bytes());
     hex::encode(digest.get(..16).unwrap_or_default())
+}
+
+/// Why a group gets another key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason<'a> {
+    /// A member left, and must not hear what comes.
+    Removal,
+    /// Anything else.
+    Other(&'a str),
+}
+
+impl Reason<'_> {
+    const fn text(&self) -> &str {
+        match self {
+            Self::Removal => "a member left",
+            Self::Other(text) => text,
+        }
+    }
 }
 
 /// Whether media or floor control of the group need a GMK.
@@ -135,10 +155,10 @@ impl Gms {
             members: change,
         });
         if is_protected(document) && (became_protected || someone_left) {
-            let reason = if became_protected {
-                "now protected"
+            let reason = if someone_left {
+                Reason::Removal
             } else {
-                "a member left"
+                Reason::Other("now protected")
             };
             self.replace_key(document.uri(), reason).await?;
         }
@@ -222,7 +242,7 @@ impl Gms {
         if !is_protected(&group.document) {
             return Err(Refusal::Constraint("the group is not protected"));
         }
-        self.replace_key(group_id, reason).await
+        self.replace_key(group_id, Reason::Other(reason)).await
     }
 
     /// The key of a protected group; the first call makes it.
@@ -233,7 +253,7 @@ impl Gms {
         let _change = self.changes.lock().await;
         match self.active_key(group_id).await? {
             Some(key) => Ok(key),
-            None => self.new_key(group_id, 0, "first key").await,
+            None => self.new_key(group_id, 0, "first key", None).await,
         }
     }
 
@@ -248,19 +268,68 @@ impl Gms {
             .transpose()
     }
 
-    async fn replace_key(&self, group_id: &str, reason: &str) -> Result<GroupKey, Refusal> {
+    async fn replace_key(&self, group_id: &str, reason: Reason<'_>) -> Result<GroupKey, Refusal> {
         let replaced = self.active_key(group_id).await?;
+        let (delay_s, overlap_s) = match reason {
+            Reason::Removal => (self.config.removal_activation_delay_s, 0),
+            Reason::Other(_) => {
+                let config = &self.config;
+                (config.key_activation_delay_s, config.key_overlap_s)
+            }
+        };
         // Nobody speaks under the new key before everybody has had the time to get it.
         let activation_s = match &replaced {
-            Some(_) => self.clock.unix_s() + self.config.key_activation_delay_s,
+            Some(_) => self.clock.unix_s() + delay_s,
             None => 0,
         };
-        let key = self.new_key(group_id, activation_s, reason).await?;
+        let wait_ms = Duration::from_secs(delay_s + overlap_s).as_millis();
+        let wait_ms = i64::try_from(wait_ms).unwrap_or(i64::MAX);
+        let told = self.config.send_revocation;
+        let tell_ms = told.then(|| self.clock.unix_ms().saturating_add(wait_ms));
+        let key = self
+            .new_key(group_id, activation_s, reason.text(), tell_ms)
+            .await?;
+        let revocation = replaced.as_ref().zip(tell_ms);
         self.tell(Job::Rekeyed {
             group_id: group_id.to_owned(),
-            replaced,
+            replaced: replaced.as_ref().map(|key| key.id),
         });
+        if let Some((key, due_ms)) = revocation {
+            self.revoke_at(group_id, key.clone(), due_ms);
+        }
         Ok(key)
+    }
+
+    /// Has members told at a time that a key is revoked: after whatever they are being told now.
+    fn revoke_at(&self, group_id: &str, key: GroupKey, due_ms: i64) {
+        let job = Job::Revoked {
+            group_id: group_id.to_owned(),
+            key,
+        };
+        let wait = due_ms.saturating_sub(self.clock.unix_ms());
+        match u64::try_from(wait) {
+            Ok(wait) if wait > 0 => {
+                let gms = self.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                    gms.tell(job);
+                });
+            }
+            Ok(_) | Err(_) => self.tell(job),
+        }
+    }
+
+    /// Goes on with the revocations of before a restart.
+    ///
+    /// # Errors
+    /// [`Refusal::Internal`] when the store fails.
+    pub(crate) async fn resume_revocations(&self) -> Result<(), Refusal> {
+        for pending in self.store.pending_revocations().await? {
+            let key = self.opened(&pending.group_id, &pending.key)?;
+            tracing::info!(group = pending.group_id, gmk_id = %key.id, "revocation goes on");
+            self.revoke_at(&pending.group_id, key, pending.due_ms);
+        }
+        Ok(())
     }
 
     async fn new_key(
@@ -268,6 +337,7 @@ impl Gms {
         group_id: &str,
         activation_s: u64,
         reason: &str,
+        tell_ms: Option<i64>,
     ) -> Result<GroupKey, Refusal> {
         //= TS 33.180 5.7
         let mut rng = mc_runtime::rng();
@@ -283,7 +353,9 @@ impl Gms {
             activation_s,
         };
         let now_ms = self.clock.unix_ms();
-        self.store.replace_key(group_id, &stored, now_ms).await?;
+        self.store
+            .replace_key(group_id, &stored, now_ms, tell_ms)
+            .await?;
         tracing::info!(group = group_id, gmk_id = %id, reason, "new group key");
         let event = mc_trace::Event::local(
             &mc_trace::names::GMS_GMK_REKEYED,

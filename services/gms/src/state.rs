@@ -136,6 +136,9 @@ impl Gms {
             );
             self.tell(Job::Restarted(known));
         }
+        if let Err(error) = self.resume_revocations().await {
+            tracing::error!(%error, "revocations of before the start are not told");
+        }
     }
 }
 

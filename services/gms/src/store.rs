@@ -1,6 +1,7 @@
 //! All SQL of the group management server: groups, members, sealed GMKs, subscriptions, audit.
 
 use mc_runtime::db::{self, DbError, Migrations};
+use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 
 /// The database of the group management server.
@@ -29,6 +30,17 @@ pub struct StoredKey {
     pub sealed: Vec<u8>,
     /// First second it is sent under, since the Unix epoch; 0 for at once.
     pub activation_s: u64,
+}
+
+/// A replaced key whose revocation members have not been told yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingRevocation {
+    /// The group.
+    pub group_id: String,
+    /// The key.
+    pub key: StoredKey,
+    /// When they are to be told, milliseconds since 1970.
+    pub due_ms: i64,
 }
 
 /// A subscription to changes.
@@ -213,19 +225,46 @@ impl Store {
         .fetch_all(&self.pool)
         .await?
         .iter()
+        .map(stored_key)
+        .collect()
+    }
+
+    /// The revocations that members have not been told yet, in the order they are due.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn pending_revocations(&self) -> sqlx::Result<Vec<PendingRevocation>> {
+        sqlx::query(
+            "SELECT gmk_id, group_id, sealed, activation_s, tell_revoked_ms FROM group_keys \
+             WHERE tell_revoked_ms IS NOT NULL ORDER BY tell_revoked_ms, gmk_id",
+        )
+        .fetch_all(&self.pool)
+        .await?
+        .iter()
         .map(|row| {
-            let gmk_id: i64 = row.try_get("gmk_id")?;
-            let activation_s: i64 = row.try_get("activation_s")?;
-            Ok(StoredKey {
-                gmk_id: u32::try_from(gmk_id).map_err(|e| sqlx::Error::Decode(Box::new(e)))?,
-                sealed: row.try_get("sealed")?,
-                activation_s: u64::try_from(activation_s).unwrap_or_default(),
+            Ok(PendingRevocation {
+                group_id: row.try_get("group_id")?,
+                key: stored_key(row)?,
+                due_ms: row.try_get("tell_revoked_ms")?,
             })
         })
         .collect()
     }
 
-    /// Stores a new key of a group and revokes all earlier ones.
+    /// Members have been told that a key is revoked.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn revocation_told(&self, gmk_id: u32) -> sqlx::Result<()> {
+        sqlx::query("UPDATE group_keys SET tell_revoked_ms = NULL WHERE gmk_id = $1")
+            .bind(i64::from(gmk_id))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Stores a new key of a group and revokes all earlier ones; members are to be told that at
+    /// `tell_ms`, if at all.
     ///
     /// # Errors
     /// The database's.
@@ -234,13 +273,16 @@ impl Store {
         group_id: &str,
         key: &StoredKey,
         now_ms: i64,
+        tell_ms: Option<i64>,
     ) -> sqlx::Result<()> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query(
-            "UPDATE group_keys SET revoked_ms = $2 WHERE group_id = $1 AND revoked_ms IS NULL",
+            "UPDATE group_keys SET revoked_ms = $2, tell_revoked_ms = $3 \
+             WHERE group_id = $1 AND revoked_ms IS NULL",
         )
         .bind(group_id)
         .bind(now_ms)
+        .bind(tell_ms)
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
@@ -359,4 +401,14 @@ impl Store {
             .map(|row| row.try_get("event"))
             .collect()
     }
+}
+
+fn stored_key(row: &AnyRow) -> sqlx::Result<StoredKey> {
+    let gmk_id: i64 = row.try_get("gmk_id")?;
+    let activation_s: i64 = row.try_get("activation_s")?;
+    Ok(StoredKey {
+        gmk_id: u32::try_from(gmk_id).map_err(|e| sqlx::Error::Decode(Box::new(e)))?,
+        sealed: row.try_get("sealed")?,
+        activation_s: u64::try_from(activation_s).unwrap_or_default(),
+    })
 }

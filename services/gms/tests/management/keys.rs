@@ -118,6 +118,25 @@ async fn a_re_key_brings_every_member_the_same_key_and_revokes_the_same_one() {
 }
 
 #[tokio::test]
+async fn after_a_removal_the_new_key_is_in_use_at_once_and_the_old_one_revoked() {
+    let delays = |config: &mut Config, _| {
+        (config.key_activation_delay_s, config.key_overlap_s) = (3600, 3600);
+    };
+    let mut lab = Lab::start_with(delays).await;
+    lab.subscribed(ALICE, &[selector(GROUP)]).await;
+    let old = lab.key_for(ALICE).await;
+    administer(&lab, Method::DELETE, &format!("members/{BOB}")).await;
+    lab.notified().await;
+    let new = lab.key_for(ALICE).await;
+    assert_ne!(new.key, old.key);
+    let activation = new.parameters.unwrap().activation;
+    assert!(activation <= lab.gms.clock.unix_s(), "{activation}");
+    let revocation = lab.key_for(ALICE).await;
+    assert_eq!(revocation.id, old.id);
+    assert!(revocation.parameters.unwrap().status.is_revoked());
+}
+
+#[tokio::test]
 async fn who_leaves_gets_no_new_key_and_no_further_notice() {
     let mut lab = Lab::start().await;
     lab.subscribed(ALICE, &[selector(GROUP)]).await;
@@ -205,6 +224,7 @@ async fn keys_are_sealed_at_rest_and_bound_to_their_group() {
                 activation_s: 0,
             },
             1,
+            None,
         )
         .await
         .unwrap();

@@ -49,3 +49,41 @@ async fn what_was_acknowledged_when_it_died_is_told_in_the_same_dialogs() {
     assert_eq!(lab.key_for(ALICE).await.id, third.id);
     lab.subscribed(BOB, &[selector()]).await;
 }
+
+#[tokio::test]
+async fn a_revocation_that_was_not_told_yet_is_told_after_the_restart() {
+    let mut lab = Lab::start_with(|config, _| {
+        (config.key_activation_delay_s, config.key_overlap_s) = (0, 2);
+    })
+    .await;
+    lab.subscribed(ALICE, &[selector()]).await;
+    let old = lab.key_for(ALICE).await;
+    let new = lab.gms.rekey(GROUP).await.unwrap();
+    assert_eq!(lab.key_for(ALICE).await.id, new.id);
+    let pending = lab.gms.store.pending_revocations().await.unwrap();
+    assert_eq!(pending.len(), 1);
+    assert_eq!(pending[0].key.gmk_id, old.id.key_id().0);
+
+    lab.server_dies().await;
+    lab.server_returns().await;
+
+    notified(&mut lab).await;
+    assert_eq!(lab.key_for(ALICE).await.id, new.id);
+    let revocation = lab.key_for(ALICE).await;
+    assert_eq!(revocation.id, old.id);
+    assert!(revocation.parameters.unwrap().status.is_revoked());
+    let told = async {
+        while !lab
+            .gms
+            .store
+            .pending_revocations()
+            .await
+            .unwrap()
+            .is_empty()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(10);
+    tokio::time::timeout(patience, told).await.unwrap();
+}

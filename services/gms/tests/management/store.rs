@@ -38,11 +38,20 @@ async fn a_new_key_revokes_the_earlier_ones(store: &Store) {
         sealed: vec![0, 255, 7],
         activation_s: 1_800_000_000,
     };
-    store.replace_key(id, &key(0x0fff_ffff), 1).await.unwrap();
-    store.replace_key(id, &key(5), 2).await.unwrap();
+    store
+        .replace_key(id, &key(0x0fff_ffff), 1, None)
+        .await
+        .unwrap();
+    store.replace_key(id, &key(5), 2, Some(9)).await.unwrap();
     assert_eq!(store.active_keys(id).await.unwrap(), [key(5)]);
+    let pending = store.pending_revocations().await.unwrap();
+    let [told] = pending.as_slice() else { panic!() };
+    assert_eq!((told.group_id.as_str(), &told.key), (id, &key(0x0fff_ffff)));
+    assert_eq!(told.due_ms, 9);
+    store.revocation_told(0x0fff_ffff).await.unwrap();
+    assert!(store.pending_revocations().await.unwrap().is_empty());
     assert!(
-        store.replace_key("other", &key(5), 3).await.is_err(),
+        store.replace_key("other", &key(5), 3, None).await.is_err(),
         "identifiers are unique"
     );
     let stale = store.delete_group(id, "1", 3).await;
