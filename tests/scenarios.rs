@@ -51,6 +51,8 @@ mod integrated;
 mod interconnection;
 #[path = "scenarios/keys.rs"]
 mod keys;
+#[path = "scenarios/killed.rs"]
+mod killed;
 #[path = "scenarios/migration.rs"]
 mod migration;
 #[path = "scenarios/private_calls.rs"]

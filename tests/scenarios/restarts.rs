@@ -3,16 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::gateway::Gateway;
-use lab::site::Approach;
+use lab::parties::Party;
+use lab::site::{Approach, Site};
 use lab::supervisor::Lab;
 use serde_json::{Value, json};
 use testkit::libsrtp;
 
 use crate::claims_stage::{COMMAND, Stage};
-use crate::support::{GROUP, PATIENCE, status};
+use crate::support::{GROUP, status};
 
 /// The values of some members of each entry of a list, without order.
 fn set(list: &Value, members: &[&str]) -> BTreeSet<String> {
@@ -29,7 +30,7 @@ fn set(list: &Value, members: &[&str]) -> BTreeSet<String> {
 
 /// What the servers have acknowledged: users and their clients, affiliations, aliases, documents,
 /// group keys, key sets, who follows documents, trust.
-async fn acknowledged(lab: &Lab) -> Value {
+pub(crate) async fn acknowledged(lab: &Lab) -> Value {
     let mcptt = status(lab).await;
     let url = |name: &str| {
         let file = lab.state().file("data", &format!("{name}.db"));
@@ -65,27 +66,70 @@ fn all_have_keys(status: &Value) -> bool {
     registrations.iter().all(|one| one["csk_id"].is_string())
 }
 
+/// Time to heal in, from the moment a service is started again. No measure of speed but what users are
+/// promised: nobody waits longer for a radio that works. It takes a second or two.
+const HEALED: Duration = Duration::from_secs(5);
+
+/// A crash that is to be healed of.
+pub(crate) struct Crash<'a> {
+    service: &'a str,
+    /// What had been acknowledged.
+    before: &'a Value,
+    /// When the service was started again.
+    since: Instant,
+}
+
+impl<'a> Crash<'a> {
+    /// The service is being started again.
+    pub(crate) fn healing(service: &'a str, before: &'a Value) -> Self {
+        Self {
+            service,
+            before,
+            since: Instant::now(),
+        }
+    }
+}
+
 /// Waits until everybody is ready and what the servers have acknowledged is as before.
-async fn until_healed(stage: &Stage, crashed: &str, before: &Value) {
-    let gateway = Gateway::of(&stage.lab, stage.site.gateway());
+pub(crate) async fn until_healed(
+    lab: &Lab,
+    site: &'static Site,
+    clients: [&Party; 2],
+    crash: &Crash<'_>,
+) {
+    let gateway = Gateway::of(lab, site.gateway());
     let (mut last, mut why) = (Value::Null, None);
     let healed = async {
         loop {
-            let clients = [&stage.alice, &stage.bob];
             let ready = clients.iter().all(|party| party.steps().ready);
             why = gateway.steps().await.failure();
-            let keyed = all_have_keys(&status(&stage.lab).await);
-            last = acknowledged(&stage.lab).await;
-            if ready && keyed && why.is_none() && last == *before {
+            let health = lab.health().await;
+            let healthy = health.iter().all(lab::health::Health::is_ready);
+            let keyed = all_have_keys(&status(lab).await);
+            last = acknowledged(lab).await;
+            if ready && healthy && keyed && why.is_none() && last == *crash.before {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    if tokio::time::timeout(PATIENCE, healed).await.is_err() {
-        let (alice, bob) = (stage.alice.steps(), stage.bob.steps());
-        panic!("after {crashed}: {why:?}\n{alice:#?}\n{bob:#?}\n{last:#}\nbefore {before:#}");
+    let deadline = tokio::time::Instant::from_std(crash.since + HEALED);
+    let outcome = tokio::time::timeout_at(deadline, healed).await;
+    if outcome.is_err() {
+        let (before, steps) = (crash.before, clients.map(Party::steps));
+        let health = lab.health().await;
+        panic!(
+            "after {}: {why:?}\n{health:#?}\n{steps:#?}\n{last:#}\nbefore {before:#}",
+            crash.service
+        );
     }
+}
+
+async fn heal_of(stage: &mut Stage, service: &str, before: &Value) {
+    stage.lab.crash(service).unwrap();
+    let crash = Crash::healing(service, before);
+    stage.lab.restart(service).await.unwrap();
+    until_healed(&stage.lab, stage.site, [&stage.alice, &stage.bob], &crash).await;
 }
 
 async fn crash_each(dir: &Path, services: &[&str]) {
@@ -93,8 +137,7 @@ async fn crash_each(dir: &Path, services: &[&str]) {
     stage.radio_talks("1001").await;
     let before = acknowledged(&stage.lab).await;
     for service in services {
-        stage.lab.crash_and_restart(service).await.unwrap();
-        until_healed(&stage, service, &before).await;
+        heal_of(&mut stage, service, &before).await;
         stage.radio_talks("1001").await;
     }
     crate::support::all_ready(&stage.lab).await;
@@ -122,8 +165,7 @@ async fn the_gateway_and_the_radio_side() {
     let mut stage = Stage::up(dir.path(), Approach::SingleClient).await;
     let before = acknowledged(&stage.lab).await;
     for service in ["lmr-sim", "segy"] {
-        stage.lab.crash_and_restart(service).await.unwrap();
-        until_healed(&stage, service, &before).await;
+        heal_of(&mut stage, service, &before).await;
     }
     stage.radio_talks("1001").await;
     let opened = libsrtp::check_media(&stage.down().await).unwrap();
