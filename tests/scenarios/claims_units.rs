@@ -13,7 +13,10 @@ use mc_runtime::auth::SCOPE_KMS;
 use mc_trace::KeyKind;
 use mikey::{Distribution, ReplayCache, Unverified, UserKeys, VerifyError, VerifyPolicy};
 use serde_json::Value;
+use testkit::recording::Recording;
+use testkit::tshark;
 
+use crate::approaches::arrived;
 use crate::claims_identities::{
     activate, gateways_user, gms_token, said_by, signed_again, signing_key,
 };
@@ -98,18 +101,28 @@ async fn acts_as_itself_only(approach: Approach) {
     let gateway = site.gateway().name;
     let run = stage.down().await;
     if site.link == Link::Registered {
-        let csks = run
-            .keys
-            .iter()
-            .filter(|k| k.node == gateway && k.kind == KeyKind::Csk);
-        let csks: BTreeSet<_> = csks.map(|k| (&k.key_id, &k.key)).collect();
-        assert_eq!(csks.len(), 2, "a CSK for each");
+        let [of_one, of_other] = [&user, &other].map(|who| csks(&run, gateway, who.identity));
+        assert!(!of_one.is_empty() && !of_other.is_empty(), "CSKs");
+        assert!(of_one.is_disjoint(&of_other), "a CSK for each");
     }
     let rsks: BTreeSet<Vec<u8>> = key_sets(&run)
         .filter(|set| [user.identity, other.identity].contains(&set.user_uri.as_str()))
         .map(|set| set.keys(&[]).unwrap().rsk.to_vec())
         .collect();
     assert!(rsks.len() >= 2, "RSKs of their own");
+}
+
+/// The CSKs that the gateway made and the MCPTT server got in a user's name.
+fn csks(run: &Recording, gateway: &str, identity: &str) -> BTreeSet<String> {
+    let registrations = tshark::check_mikey(&arrived(run)).unwrap();
+    let of_user = registrations
+        .into_iter()
+        .filter(|seen| seen.carrier == "REGISTER" && seen.identities[0] == identity);
+    let made = |id: &String| {
+        let mut keys = run.keys.iter();
+        keys.any(|k| k.node == gateway && k.kind == KeyKind::Csk && k.key_id == *id)
+    };
+    of_user.map(|seen| seen.csb_id).filter(made).collect()
 }
 
 /// Unit and MC identity of each talk from the radio side.
