@@ -220,13 +220,10 @@ async fn alice_is_heard_by_radio(stage: &Stage) {
     let group: GroupId = stage.site.group.parse().unwrap();
     let mut heard = stage.bob.follow();
     let unit = stage.site.units[0];
-    let idle = async {
-        while stage.status().await["talkgroups"][0]["state"] != "idle" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
     stage.radios.record(unit).await.unwrap();
     alice_begins(stage, &group).await;
+    // The server counts a gateway that was killed as there until it has asked it.
+    until_bridge(stage, "call", "up").await;
     let (_, said) = sentence("mc.wav");
     let speech = async {
         say(&stage.alice, &group, &said).await;
@@ -234,9 +231,21 @@ async fn alice_is_heard_by_radio(stage: &Stage) {
     };
     let ((), (_, _, samples)) = tokio::join!(speech, listen(&mut heard));
     understood(&said, &samples);
-    tokio::time::timeout(PATIENCE, idle).await.unwrap();
+    until_bridge(stage, "state", "idle").await;
     let on_air = stage.radios.recording(unit).await.unwrap();
     understood(&said, &resample::to_16k(&on_air.unwrap().samples));
+}
+
+/// Waits until the gateway says this of the call or the talker of its first talkgroup.
+async fn until_bridge(stage: &Stage, what: &str, wanted: &str) {
+    let there = async {
+        while stage.status().await["talkgroups"][0][what] != wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, there).await.is_err() {
+        panic!("{what} is not {wanted}: {:#}", stage.status().await);
+    }
 }
 
 async fn speech_at(at: &mut Receiver<Heard>, frames: usize) {

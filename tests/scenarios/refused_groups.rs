@@ -2,7 +2,7 @@
 //! once it is a member.
 
 use lab::parties::Party;
-use mc_client::ClientEvent;
+use mc_client::{ClientEvent, Step};
 use mc_ids::GroupId;
 use reqwest::Method;
 
@@ -61,4 +61,20 @@ async fn calls(carol: &Party, bob: &Party, group: &str) {
     speak(carol, &(&group).into()).await;
     hears(&mut at_bob).await;
     carol.client.release_ptt(&group).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_refused_all_groups_is_told_so_and_is_not_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = start(&dir).await;
+    let carol = Party::start(&lab, "carol", &[GROUP]).await.unwrap();
+    let mut at_carol = carol.follow();
+    let failure = until(&mut at_carol, "failure", |e| match e {
+        ClientEvent::StepFailed(Step::G, failure) => Some(failure.clone()),
+        _ => None,
+    })
+    .await;
+    assert!(failure.detail.ends_with("answered 403"), "{failure}");
+    assert!(!carol.steps().ready);
+    carol.stop().await;
 }

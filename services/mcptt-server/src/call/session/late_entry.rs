@@ -89,3 +89,23 @@ impl Session {
         self.apply(Event::Left(id)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_knows_nothing_of_the_call_is_gone() {
+        for (status, outcome) in [
+            (200, Refresh::Alive),
+            (408, Refresh::Gone),
+            (481, Refresh::Gone),
+            (422, Refresh::Open),
+            (491, Refresh::Open),
+            (500, Refresh::Open),
+        ] {
+            let status = StatusCode::new(status);
+            assert_eq!(Refresh::of(status), outcome, "{status}");
+        }
+    }
+}
