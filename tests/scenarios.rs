@@ -23,6 +23,8 @@ mod claims_alike;
 mod claims_clear;
 #[path = "scenarios/claims_identities.rs"]
 mod claims_identities;
+#[path = "scenarios/claims_passthrough.rs"]
+mod claims_passthrough;
 #[path = "scenarios/claims_revocation.rs"]
 mod claims_revocation;
 #[path = "scenarios/claims_secrecy.rs"]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mc_ids::GroupId;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -32,6 +33,13 @@ pub struct Gateway {
 struct Status {
     mc: Mc,
     steps: BTreeMap<String, Step>,
+    talkgroups: Vec<Talkgroup>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Talkgroup {
+    group: String,
+    protection: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -101,6 +109,14 @@ impl GatewaySteps {
             (*step, if passed { Verdict::Pass } else { Verdict::Fail })
         };
         STEPS.iter().map(of).collect()
+    }
+
+    /// Whether the calls of a group pass without protection, as its document says (TS 33.180 L.5.2).
+    #[must_use]
+    pub fn bypasses(&self, group: &GroupId) -> bool {
+        let talkgroups = self.status.as_ref().map(|status| &status.talkgroups);
+        let mut talkgroups = talkgroups.into_iter().flatten();
+        talkgroups.any(|t| t.group == group.as_str() && t.protection == "bypassed")
     }
 
     fn step(&self, step: &str) -> Option<&Step> {

@@ -21,7 +21,8 @@ pub enum Occurrence {
     Opened,
     /// Protection began here: external speech was protected for the MC side.
     Protected,
-    /// Speech passes without MC protection because the group has none (TS 33.180 L.5.2).
+    /// A call, or what is said in it, passes without MC protection because the group has none (TS 33.180
+    /// L.5.2).
     PassedThrough,
     /// A talker was refused.
     Refused,
@@ -53,7 +54,7 @@ pub struct Record {
     pub guk_id: Option<String>,
     /// Whether it was an emergency.
     pub emergency: bool,
-    /// Why, of a refusal.
+    /// Why: of a refusal, and of what passes without protection.
     pub reason: Option<String>,
 }
 

@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// What the gateway says of a call whose group has no protection: in its status, trace and audit log.
+pub const BYPASSED: &str = "protection bypassed: group policy";
+
 /// Whether a group's speech is protected, as its document says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,7 +25,7 @@ impl Protection {
         if protected {
             return Self::Protected;
         }
-        tracing::warn!(%group, "media of this group is not protected: security is bypassed (L.5.2)");
+        tracing::warn!(%group, "{BYPASSED} (TS 33.180 L.5.2)");
         Self::Bypassed
     }
 }

@@ -17,7 +17,7 @@ use crate::approach::Profile;
 use crate::audit::rfc3339;
 use crate::bridge;
 use crate::encrypted::KeyIds;
-use crate::passthrough::Protection;
+use crate::passthrough::{BYPASSED, Protection};
 
 /// Delays that are remembered: some 80 s of speech.
 const REMEMBERED: usize = 4096;
@@ -354,32 +354,45 @@ impl GatewayStatus {
             None => "passed",
             Some(_) => "failed",
         };
+        self.step_is(identity, step, state, failure);
+    }
+
+    fn step_is(
+        &self,
+        identity: &McServiceId,
+        step: &'static str,
+        state: &'static str,
+        detail: Option<String>,
+    ) {
         let who = identity.as_str();
-        let summary = match &failure {
-            None => format!("step {step} passed by {who}"),
-            Some(detail) => format!("step {step} failed by {who}: {detail}"),
+        let summary = match &detail {
+            None => format!("step {step} {state} by {who}"),
+            Some(detail) => format!("step {step} {state} by {who}: {detail}"),
         };
         let event = Event::local(&names::SEGY_STEP, summary).decoded(serde_json::json!({
-            "approach": self.profile.clause, "identity": who, "step": step, "state": state, "detail": failure,
+            "approach": self.profile.clause, "identity": who, "step": step, "state": state, "detail": detail,
         }));
         self.tracer.emit(event);
         let done = StepStatus {
             state,
             at: rfc3339(&self.clock),
-            detail: failure,
+            detail,
         };
         self.identity(identity, |i| drop(i.steps.insert(step, done)));
     }
 
-    /// A call came up for an identity: the first of its kind is step P or C.
-    pub fn first_call(&self, identity: &McServiceId, step: &'static str) {
+    /// A call came up for an identity: the first of its kind is step P or C. Both are calls that are
+    /// protected; one that is not passes neither.
+    pub fn first_call(&self, identity: &McServiceId, step: &'static str, protected: bool) {
         let state = self.state();
-        let done = |identity: &IdentityStatus| identity.steps.contains_key(step);
-        if state.identities.get(identity).is_some_and(done) {
-            return;
-        }
+        let known = state.identities.get(identity);
+        let before = known.and_then(|i| i.steps.get(step)).map(|done| done.state);
         drop(state);
-        self.step(identity, step, None);
+        match (before, protected) {
+            (Some("passed"), _) | (Some("bypassed"), false) => {}
+            (_, true) => self.step(identity, step, None),
+            (_, false) => self.step_is(identity, step, "bypassed", Some(BYPASSED.to_owned())),
+        }
     }
 
     /// The gateway has this interconnection; there is one at most.
@@ -483,7 +496,12 @@ impl GatewayStatus {
     ) -> (Protection, KeyIds) {
         let state = self.state();
         let group = state.groups.get(group).cloned().unwrap_or_default();
-        (group.protection, group.keys(identity))
+        let keys = match group.protection {
+            // A key of an earlier time protects nothing now.
+            Protection::Bypassed => KeyIds::default(),
+            Protection::Protected | Protection::Unknown => group.keys(identity),
+        };
+        (group.protection, keys)
     }
 
     /// What the bridge of a private call does now.

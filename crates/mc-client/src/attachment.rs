@@ -4,10 +4,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mc_ids::McServiceId;
-use mc_media::{SrtcpContext, SrtcpLeg};
+use mc_media::SrtcpContext;
+use rand_core::Rng as _;
 
 use crate::Association;
 use crate::bodies::{BodyConfig, BodyProtection};
+use crate::call::FloorLeg;
 use crate::interconnection::{Interconnection, Place};
 use crate::state_dir::StateDir;
 
@@ -59,7 +61,7 @@ impl Attached {
     }
 }
 
-/// The key that floor control of every call is protected with.
+/// What floor control of a call is protected with.
 #[derive(Debug, Clone)]
 pub(crate) enum FloorKeys {
     /// The CSK of this client; its SSRCs are kept with the client's.
@@ -69,6 +71,8 @@ pub(crate) enum FloorKeys {
     },
     /// The SPK of an interconnection, which keeps the SSRCs of all its clients.
     Spk(Interconnection),
+    /// Nothing: the group's document says so (`protect-floor-control-signalling` of TS 24.481).
+    Clear,
 }
 
 impl FloorKeys {
@@ -78,19 +82,23 @@ impl FloorKeys {
         Self::Csk { context, state }
     }
 
-    /// Protection for the floor control of one more call.
-    pub(crate) fn leg(&self) -> Result<SrtcpLeg, String> {
+    /// The link of one more call.
+    pub(crate) fn leg(&self) -> Result<FloorLeg, String> {
         match self {
             Self::Csk { context, state } => {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 let lease = state.lease(context.mki(), &context.taken());
-                Ok(context.leg(lease.map_err(|error| error.to_string())?))
+                let lease = lease.map_err(|error| error.to_string())?;
+                Ok(FloorLeg::Srtcp(Box::new(context.leg(lease))))
             }
             Self::Spk(interconnection) => {
                 let lease = interconnection.lease();
                 let lease = lease.map_err(|error| error.to_string())?;
-                Ok(interconnection.floor().leg(lease))
+                Ok(FloorLeg::Srtcp(Box::new(
+                    interconnection.floor().leg(lease),
+                )))
             }
+            Self::Clear => Ok(FloorLeg::Clear(mc_runtime::rng().next_u32())),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The media of one call: floor control in SRTCP under the CSK or an SPK, speech in SRTP under the GMK of the
-//! group or the PCK of the private call (TS 24.380 6.2, TS 33.180 7.4 and 9.4). Signalling is the
-//! caller's.
+//! group or the PCK of the private call (TS 24.380 6.2, TS 33.180 7.4 and 9.4); in clear, each, where the
+//! group's document says so. Signalling is the caller's.
 
 mod floor;
 mod keys;
+mod protection;
 mod talk;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,9 +20,10 @@ use mc_trace::{Event, names};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use crate::call::floor::FloorLeg;
 pub(crate) use crate::call::keys::SpeechKeys;
+pub(crate) use crate::call::protection::{CallProtection, SpeechProtection};
 
-use crate::attachment::FloorKeys;
 use crate::call::floor::FloorLink;
 use crate::call::talk::{Listener, Talker};
 use crate::call_id::CallId;
@@ -128,15 +130,15 @@ impl Call {
     pub(crate) fn new(
         shared: Shared,
         call: CallId,
-        keys: SpeechKeys,
+        protection: CallProtection,
         sockets: Sockets,
-        floor_keys: &FloorKeys,
     ) -> Result<Self, String> {
-        let floor = FloorLink::new(&shared, floor_keys)?;
+        let CallProtection { speech, floor } = protection;
+        let floor = FloorLink::new(&shared, &floor)?;
         let config = participant::Config::new(floor.ssrc(), shared.mcptt_id.as_str());
         Ok(Self {
-            talker: Talker::new(shared.clone(), keys.clone()),
-            listener: Listener::new(shared.clone(), call.clone(), keys),
+            talker: Talker::new(shared.clone(), speech.clone()),
+            listener: Listener::new(shared.clone(), call.clone(), speech),
             participant: FloorParticipant::new(config),
             floor,
             shared,

@@ -20,6 +20,7 @@ mod keys;
 mod offered;
 mod outgoing;
 mod partners;
+mod protection;
 mod refused_groups;
 mod signalling;
 

@@ -165,6 +165,9 @@ pub enum ClientEvent {
         call: CallId,
         /// The caller, if it is somebody else.
         caller: Option<McServiceId>,
+        /// Whether its speech is protected; if not, it is in clear, as the group's document says
+        /// (`protect-media`).
+        protected: bool,
     },
     /// A call of ours could not be set up.
     CallRefused {

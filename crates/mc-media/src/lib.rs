@@ -1,4 +1,5 @@
-//! SRTP and SRTCP with AEAD_AES_128_GCM as TS 33.180 clause 7.5 uses them.
+//! SRTP and SRTCP with AEAD_AES_128_GCM as TS 33.180 clause 7.5 uses them, and RTP in clear for groups
+//! whose document writes protection off.
 //!
 //! A packet names its key by an MKI of four octets (PCK-ID, CSK-ID, MuSiK-ID) or eight (GMK-ID then
 //! GUK-ID), and group media carries the roll-over counter behind the MKI (RFC 4771 mode 3), so that
@@ -13,6 +14,7 @@
 //! - No packet costs a heap allocation; sending writes into the caller's buffer, receiving decrypts
 //!   in place. Nothing here reads a clock, a socket or the operating system's randomness.
 
+mod clear;
 mod error;
 mod kdf;
 mod ledger;
@@ -25,6 +27,7 @@ mod srtcp;
 mod srtcp_context;
 mod srtp;
 
+pub use clear::RtpSender;
 pub use error::{LedgerError, OpenError, SealError};
 pub use kdf::MasterKey;
 pub use ledger::{SsrcHalf, SsrcLease, SsrcLedger};

@@ -102,6 +102,7 @@ declared! {
     SEGY_CALL_BRIDGED = "segy:call_bridged", INTERNAL, None, "TS 33.180 L.4", "a radio call and an MC call were joined";
     SEGY_TALKER_CHANGED = "segy:talker_changed", INTERNAL, None, "TS 33.180 L.4", "the talker of a bridged call changed";
     SEGY_CALL_ENDED = "segy:call_ended", INTERNAL, None, "TS 33.180 L.4", "a bridged call ended";
+    SEGY_BYPASSED = "segy:bypassed", INTERNAL, None, "TS 33.180 L.5.2", "a bridged call has no protection, as its group's document says";
     SEGY_REFUSED = "segy:refused", INTERNAL, None, "TS 33.180 L.5.2", "the gateway refused to pass a call on";
     LMR_SIP_SENT = "lmr:sip_sent", LMR, Sip, "RFC 3261 18.1.1", "a message to the radio network was sent";
     LMR_SIP_RECEIVED = "lmr:sip_received", LMR, Sip, "RFC 3261 18.2.1", "a message from the radio network was received";

@@ -98,8 +98,13 @@ impl Dispatcher {
                 self.offer(call, caller, called_alias);
             }
             event => {
+                if let ClientEvent::CallStarted {
+                    call, protected, ..
+                } = &event
+                {
+                    self.call_step(call, *protected);
+                }
                 if let Some((call, event)) = of_call(event) {
-                    self.call_step(&call, &event);
                     self.tell(&call, event).await;
                 }
             }
@@ -118,16 +123,14 @@ impl Dispatcher {
         self.roster.status.step(&self.identity, name, failure);
     }
 
-    /// The first call of each kind that comes up is a step.
-    fn call_step(&self, call: &CallId, event: &McEvent) {
-        if *event != McEvent::CallStarted {
-            return;
-        }
+    /// The first protected call of each kind that comes up is a step.
+    fn call_step(&self, call: &CallId, protected: bool) {
         let step = match call {
             CallId::Private(_) => "P",
             CallId::Group(_) => "C",
         };
-        self.roster.status.first_call(&self.identity, step);
+        let status = &self.roster.status;
+        status.first_call(&self.identity, step, protected);
     }
 
     /// A private call to an external user.

@@ -11,7 +11,7 @@ use super::Joined;
 use crate::audit::{Audit, Occurrence, Record};
 use crate::bridge::{Direction, ExternalCommand, ExternalTalker, McTalker, Refusal, Report};
 use crate::encrypted::KeyIds;
-use crate::passthrough::Protection;
+use crate::passthrough::{BYPASSED, Protection};
 use crate::status::{GatewayStatus, hex_id};
 use crate::user_map::{Represented, UserMap};
 
@@ -93,6 +93,7 @@ impl Recorder {
             Report::CallBridged => {
                 self.calls += 1;
                 self.emit(&names::SEGY_CALL_BRIDGED, "call bridged", json!({}));
+                self.say_if_bypassed();
             }
             Report::CallEnded { reason } => {
                 let summary = format!("call ended: {reason}");
@@ -135,6 +136,15 @@ impl Recorder {
             }
             Report::Echo => self.status.counters.echoes.add(1),
             Report::Overflow => self.status.counters.dropped_to_mc.add(1),
+        }
+    }
+
+    /// A call of a group without protection: nothing ends here, and that is said.
+    //= TS 33.180 L.5.2
+    fn say_if_bypassed(&self) {
+        if self.keys(None).0 == Protection::Bypassed {
+            self.emit(&names::SEGY_BYPASSED, BYPASSED, json!({}));
+            self.audit.write(&self.record(Occurrence::PassedThrough));
         }
     }
 
@@ -203,7 +213,7 @@ impl Recorder {
             gmk_id: keys.gmk.map(|id| hex_id(id.key_id())),
             guk_id: None,
             emergency: false,
-            reason: None,
+            reason: (event == Occurrence::PassedThrough).then(|| BYPASSED.to_owned()),
         }
     }
 

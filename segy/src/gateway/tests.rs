@@ -355,7 +355,26 @@ async fn a_group_without_protection_is_passed_through() {
     assert!(matches!(lab.command().await, McCommand::RequestFloor(_)));
     assert!(lab.radios.network.voice_unit("1001", &[1000; 160]));
     assert!(matches!(lab.command().await, McCommand::Speech(_)));
-    assert_eq!(lab.audit()[0]["event"], "passed_through");
-    assert_eq!(lab.report()["talkgroups"][0]["protection"], "bypassed");
+    let why = crate::passthrough::BYPASSED;
+    let audit = lab.audit();
+    // The call, then who talks in it; no key is named, although one was known once.
+    let talkers = [Value::Null, "1001".into()];
+    assert_eq!(audit.len(), talkers.len());
+    for (record, talker) in audit.iter().zip(talkers) {
+        assert_eq!(record["event"], "passed_through");
+        assert_eq!(
+            (&record["reason"], &record["gmk_id"]),
+            (&why.into(), &Value::Null)
+        );
+        assert_eq!(record["external_identity"], talker);
+    }
+    let talkgroup = &lab.report()["talkgroups"][0];
+    assert_eq!(talkgroup["protection"], "bypassed");
+    assert_eq!(
+        (&talkgroup["gmk_id"], &talkgroup["guk_id"]),
+        (&Value::Null, &Value::Null)
+    );
+    let said = format!("segy:bypassed talkgroup 1: {why}");
+    assert!(lab.traced().contains(&said));
     lab.context.shutdown.cancel();
 }

@@ -28,6 +28,7 @@ const MIKEY_PORT: u16 = 2269;
 pub struct Tshark {
     file: tempfile::NamedTempFile,
     decode_as: Vec<String>,
+    preferences: Vec<String>,
 }
 
 impl Tshark {
@@ -41,6 +42,7 @@ impl Tshark {
         Ok(Self {
             file,
             decode_as: Vec::new(),
+            preferences: Vec::new(),
         })
     }
 
@@ -59,6 +61,13 @@ impl Tshark {
         self
     }
 
+    /// Sets a preference of a dissector (`amr.mode:Wideband AMR`).
+    #[must_use]
+    pub fn prefer(mut self, preference: impl Into<String>) -> Self {
+        self.preferences.push(preference.into());
+        self
+    }
+
     /// The values of some fields, one row for each frame that passes the filter.
     ///
     /// # Errors
@@ -68,6 +77,9 @@ impl Tshark {
         command.arg("-r").arg(self.file.path()).args(["-Y", filter]);
         for rule in &self.decode_as {
             command.args(["-d", rule]);
+        }
+        for preference in &self.preferences {
+            command.args(["-o", preference]);
         }
         command.args(["-T", "fields", "-E", "separator=/t", "-E", "occurrence=a"]);
         for field in fields {

@@ -1,9 +1,10 @@
-//! Floor control messages in and out of SRTCP (TS 33.180 9.4), under the CSK or an SPK.
+//! Floor control messages in and out of SRTCP (TS 33.180 9.4) under the CSK or an SPK, or in clear where
+//! the group's document writes that off.
 
 use std::net::SocketAddr;
 
 use floor_control::FloorPacket;
-use mc_media::{SRTCP_OVERHEAD, SrtcpLeg};
+use mc_media::{OpenError, SRTCP_OVERHEAD, SrtcpLeg};
 use mc_trace::{Direction, Endpoint, Event, names};
 
 use crate::attachment::FloorKeys;
@@ -12,10 +13,46 @@ use crate::call::Shared;
 /// The largest message that is sent, in octets.
 const MAX_MESSAGE: usize = 1024;
 
-/// The protected floor control link of one call.
+/// How the messages of one call go over the wire.
+#[derive(Debug)]
+pub(crate) enum FloorLeg {
+    /// Under a key.
+    Srtcp(Box<SrtcpLeg>),
+    /// In clear, from this SSRC.
+    Clear(u32),
+}
+
+impl FloorLeg {
+    const fn ssrc(&self) -> u32 {
+        match self {
+            Self::Srtcp(leg) => leg.ssrc(),
+            Self::Clear(ssrc) => *ssrc,
+        }
+    }
+
+    /// Writes the packet of a message into `out` and returns its length.
+    fn write(&mut self, plain: &[u8], out: &mut [u8]) -> Option<usize> {
+        match self {
+            Self::Srtcp(leg) => leg.seal(plain, out).ok(),
+            Self::Clear(_) => {
+                out.get_mut(..plain.len())?.copy_from_slice(plain);
+                Some(plain.len())
+            }
+        }
+    }
+
+    fn open<'a>(&mut self, packet: &'a mut [u8]) -> Result<&'a [u8], OpenError> {
+        match self {
+            Self::Srtcp(leg) => leg.open(packet).map(|opened| opened.packet),
+            Self::Clear(_) => Ok(packet),
+        }
+    }
+}
+
+/// The floor control link of one call.
 pub(super) struct FloorLink {
     shared: Shared,
-    leg: SrtcpLeg,
+    leg: FloorLeg,
     out: Box<[u8; MAX_MESSAGE + SRTCP_OVERHEAD]>,
 }
 
@@ -33,10 +70,10 @@ impl FloorLink {
         self.leg.ssrc()
     }
 
-    /// The protected packet of a message.
+    /// The packet of a message.
     pub(super) fn seal(&mut self, packet: &FloorPacket, to: SocketAddr) -> Option<&[u8]> {
         let plain = packet.to_bytes().ok()?;
-        let length = self.leg.seal(&plain, self.out.as_mut_slice()).ok()?;
+        let length = self.leg.write(&plain, self.out.as_mut_slice())?;
         let sealed = self.out.get(..length)?;
         trace(&self.shared, Direction::Sent, to, packet, sealed, &plain);
         Some(sealed)
@@ -46,11 +83,9 @@ impl FloorLink {
     pub(super) fn open(&mut self, packet: &mut [u8], from: SocketAddr) -> Vec<FloorPacket> {
         let raw = packet.to_vec();
         let plain = match self.leg.open(packet) {
-            Ok(opened) => opened.packet,
+            Ok(plain) => plain,
             Err(error) => {
-                tracing::debug!(%error, "floor control packet dropped");
-                let event = Event::local(&names::FLOOR_REFUSED, error.to_string());
-                self.shared.tracer.emit(event);
+                refuse(&self.shared, &error.to_string());
                 return Vec::new();
             }
         };
@@ -68,11 +103,16 @@ impl FloorLink {
                     );
                     messages.push(message);
                 }
-                Err(error) => tracing::debug!(%error, "floor control message ignored"),
+                Err(error) => refuse(&self.shared, &error.to_string()),
             }
         }
         messages
     }
+}
+
+fn refuse(shared: &Shared, why: &str) {
+    tracing::debug!(why, "floor control dropped");
+    shared.tracer.emit(Event::local(&names::FLOOR_REFUSED, why));
 }
 
 fn trace(

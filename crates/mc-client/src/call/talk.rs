@@ -1,4 +1,4 @@
-//! Speech in and out of SRTP (TS 33.180 7.4, 7.5).
+//! Speech in and out of the packets of a call (TS 33.180 7.4, 7.5).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use mc_audio::amr_wb::{Decoder, Encoder, Mode, Packing};
 use mc_audio::{FRAME, Frame16k};
-use mc_ids::{GukId, KeyId};
+use mc_ids::GukId;
+use mc_media::SRTP_OVERHEAD;
 use mc_media::rtp::{Frame, Header};
-use mc_media::{Mki, OpenError, SRTP_OVERHEAD, SrtpReceiver, SrtpSender};
 use mc_trace::{Endpoint, Event, names};
 
-use crate::call::keys::{SendKey, SpeechKeys};
+use crate::call::protection::{Format, Incoming, NotHeard, Outgoing, Received, SpeechProtection};
 use crate::call::{Remote, Shared};
 use crate::call_id::CallId;
 use crate::event::{ClientEvent, SpeechFrame};
@@ -28,17 +28,16 @@ const MAX_DECODERS: usize = 16;
 /// Sends our speech while we have the floor.
 pub(super) struct Talker {
     shared: Shared,
-    keys: SpeechKeys,
+    protection: SpeechProtection,
     stream: Option<Stream>,
     talking: bool,
     first: bool,
     out: Box<[u8; MAX_PAYLOAD + SRTP_OVERHEAD]>,
 }
 
-/// A stream under one key: kept between talk bursts, so that an SSRC is not used up by each.
+/// A stream under one key, or in clear: kept between talk bursts, so that an SSRC is not used up by each.
 struct Stream {
-    mki: Mki,
-    sender: SrtpSender,
+    packets: Outgoing,
     encoder: Encoder,
     packing: Packing,
     octet_align: bool,
@@ -48,11 +47,11 @@ struct Stream {
 }
 
 impl Talker {
-    pub(super) fn new(shared: Shared, keys: SpeechKeys) -> Self {
+    pub(super) fn new(shared: Shared, protection: SpeechProtection) -> Self {
         let out = Box::new([0; MAX_PAYLOAD + SRTP_OVERHEAD]);
         Self {
             shared,
-            keys,
+            protection,
             stream: None,
             talking: false,
             first: false,
@@ -95,8 +94,8 @@ impl Talker {
             timestamp: stream.timestamp,
         };
         let length = stream
-            .sender
-            .seal(frame, &payload, self.out.as_mut_slice())
+            .packets
+            .write(frame, &payload, self.out.as_mut_slice())
             .ok()?;
         stream.timestamp = stream.timestamp.wrapping_add(TICKS);
         stream.last = Instant::now();
@@ -108,20 +107,16 @@ impl Talker {
 
     fn goes_on(&self) -> bool {
         let stream = self.stream.as_ref();
-        stream.is_some_and(|stream| self.keys.is_current(&self.shared, stream.mki))
+        stream.is_some_and(|stream| self.protection.is_current(&self.shared, &stream.packets))
     }
 
     /// Each burst begins under the key that is current then.
     fn begin_burst(&mut self, remote: Remote) {
-        let Some(key) = self.keys.sending(&self.shared) else {
-            tracing::warn!("no usable GMK: nothing is sent");
-            self.stream = None;
-            return;
-        };
+        let goes_on = self.goes_on();
         if let Some(stream) = self
             .stream
             .as_mut()
-            .filter(|stream| stream.mki == key.mki && stream.octet_align == remote.octet_align)
+            .filter(|stream| goes_on && stream.octet_align == remote.octet_align)
         {
             let frames = stream.last.elapsed().as_millis() / FRAME.as_millis();
             let frames = u32::try_from(frames).unwrap_or_default();
@@ -129,19 +124,14 @@ impl Talker {
             return;
         }
         self.stream = self
-            .new_stream(&key, remote)
+            .new_stream(remote)
             .inspect_err(|error| tracing::error!(error, "cannot send speech"))
             .ok();
     }
 
-    fn new_stream(&self, key: &SendKey, remote: Remote) -> Result<Stream, String> {
-        let lease = self.keys.lease(&self.shared, key.mki)?;
-        if self.shared.tracer.exports_keys() {
-            self.shared.tracer.key(key.log_entry());
-        }
+    fn new_stream(&self, remote: Remote) -> Result<Stream, String> {
         Ok(Stream {
-            mki: key.mki,
-            sender: SrtpSender::new(&key.master(), lease, key.roc),
+            packets: self.protection.begin(&self.shared)?,
             encoder: Encoder::new(Mode::default()).map_err(|error| error.to_string())?,
             packing: Packing::new(remote.octet_align).map_err(|error| error.to_string())?,
             octet_align: remote.octet_align,
@@ -155,11 +145,9 @@ impl Talker {
 pub(super) struct Listener {
     shared: Shared,
     call: CallId,
-    keys: SpeechKeys,
-    receiver: SrtpReceiver,
+    receiver: Incoming,
     streams: BTreeMap<u32, Receiving>,
-    payload_type: u8,
-    octet_align: bool,
+    format: Format,
 }
 
 struct Receiving {
@@ -170,49 +158,46 @@ struct Receiving {
 }
 
 impl Listener {
-    pub(super) fn new(shared: Shared, call: CallId, keys: SpeechKeys) -> Self {
+    pub(super) fn new(shared: Shared, call: CallId, protection: SpeechProtection) -> Self {
         Self {
             shared,
             call,
-            receiver: SrtpReceiver::new(keys.layout()),
-            keys,
+            receiver: protection.receiver(),
             streams: BTreeMap::new(),
-            payload_type: 0,
-            octet_align: true,
+            format: Format {
+                payload_type: 0,
+                octet_align: true,
+            },
         }
     }
 
     pub(super) fn expect(&mut self, payload_type: u8, octet_align: bool) {
-        self.payload_type = payload_type;
-        self.octet_align = octet_align;
+        self.format = Format {
+            payload_type,
+            octet_align,
+        };
     }
 
-    /// Takes in a packet that came at `received`; true if it was authentic.
+    /// Takes in a packet that came at `received`; true if it is the call's.
     pub(super) fn packet(&mut self, packet: &mut [u8], received: Instant) -> bool {
         let raw = self.shared.tracer.wants_media().then(|| packet.to_vec());
-        let (shared, keys) = (&self.shared, &self.keys);
-        let opened = self
-            .receiver
-            .open(packet, |mki| keys.receiving(shared, mki));
-        let opened = match opened {
-            Ok(opened) => opened,
+        let heard = match self.receiver.open(&self.shared, packet, self.format) {
+            Ok(heard) => heard,
             Err(error) => {
                 refuse(&self.shared, &error);
                 return false;
             }
         };
-        let (header, mki) = (opened.header, opened.mki);
-        //= TS 33.180 5.7
-        if !self.keys.opens(&self.shared, mki) {
-            refuse(&self.shared, &OpenError::PeerUnknownKey(mki));
-            return false;
-        }
-        let payload = opened.payload.to_vec();
+        let Received {
+            header,
+            talker,
+            payload,
+        } = heard;
         if let Some(raw) = raw {
             trace_received(&self.shared, &raw, &payload, header);
         }
-        if header.payload_type == self.payload_type {
-            self.decode(header, talker(mki), &payload, received);
+        if header.payload_type == self.format.payload_type {
+            self.decode(header, talker, &payload, received);
         }
         true
     }
@@ -262,7 +247,8 @@ impl Listener {
     }
 
     fn open_stream(&mut self, header: Header) -> bool {
-        let (Ok(decoder), Ok(packing)) = (Decoder::new(), Packing::new(self.octet_align)) else {
+        let (Ok(decoder), Ok(packing)) = (Decoder::new(), Packing::new(self.format.octet_align))
+        else {
             return false;
         };
         if self.streams.len() >= MAX_DECODERS {
@@ -289,15 +275,7 @@ impl Listener {
     }
 }
 
-/// GUK-ID of a talker of a group.
-fn talker(mki: Mki) -> Option<GukId> {
-    match mki {
-        Mki::Group { guk_id, .. } => GukId::try_from(KeyId(guk_id)).ok(),
-        Mki::Key(_) => None,
-    }
-}
-
-fn refuse(shared: &Shared, error: &OpenError) {
+fn refuse(shared: &Shared, error: &NotHeard) {
     tracing::debug!(%error, "speech packet dropped");
     shared
         .tracer

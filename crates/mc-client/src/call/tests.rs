@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::Association;
+use crate::attachment::FloorKeys;
 use crate::config::ServerIdentities;
 use crate::event::SpeechFrame;
 use crate::private_call_key::PrivateCallKey;
@@ -68,6 +69,7 @@ struct Member {
     server: UdpSocket,
     sender: SrtcpSender,
     receiver: SrtcpReceiver,
+    protect_floor: bool,
     association: Association,
     _dirs: [TempDir; 2],
 }
@@ -78,12 +80,27 @@ impl Member {
         Self::with_keys(name, gmk, call(), SpeechKeys::Group(group())).await
     }
 
+    /// A member of the group when its document writes all protection off.
+    async fn in_clear(name: &str) -> Self {
+        Self::protected_by(name, 5, call(), SpeechProtection::Clear, false).await
+    }
+
     /// A party of a private call.
     async fn private(name: &str, key: PrivateCallKey) -> Self {
         Self::with_keys(name, 5, CallId::Private(1), SpeechKeys::Private(key)).await
     }
 
     async fn with_keys(name: &str, gmk: u8, call: CallId, keys: SpeechKeys) -> Self {
+        Self::protected_by(name, gmk, call, SpeechProtection::Srtp(keys), true).await
+    }
+
+    async fn protected_by(
+        name: &str,
+        gmk: u8,
+        call: CallId,
+        speech: SpeechProtection,
+        protect_floor: bool,
+    ) -> Self {
         let user = format!("sip:{name}@mc.example");
         let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let association = Association::new(&mut mc_runtime::rng());
@@ -99,8 +116,15 @@ impl Member {
         };
         let sockets = Sockets::bind([127, 0, 0, 1].into()).await.unwrap();
         let (audio, floor) = sockets.addresses().unwrap();
-        let floor_keys = FloorKeys::of_csk(&association, shared.state.clone());
-        let task = Call::new(shared, call.clone(), keys, sockets, &floor_keys).unwrap();
+        let floor_keys = match protect_floor {
+            true => FloorKeys::of_csk(&association, shared.state.clone()),
+            false => FloorKeys::Clear,
+        };
+        let protection = CallProtection {
+            speech,
+            floor: floor_keys,
+        };
+        let task = Call::new(shared, call.clone(), protection, sockets).unwrap();
         let (commands, queue) = mpsc::channel(64);
         tokio::spawn(task.run(queue));
         let lease = StateDir::open(dirs[1].path())
@@ -115,6 +139,7 @@ impl Member {
             server: UdpSocket::bind("127.0.0.1:0").await.unwrap(),
             sender: SrtcpSender::new(&association.floor_key(), lease.unwrap()),
             receiver: SrtcpReceiver::new(MkiLength::Four),
+            protect_floor,
             association,
             _dirs: dirs,
         }
@@ -141,11 +166,12 @@ impl Member {
         let (length, from) = self.server.recv_from(&mut packet).await.unwrap();
         assert_eq!(from, self.floor);
         let key = self.association.floor_key();
-        let opened = self
-            .receiver
-            .open(&mut packet[..length], |_| Some(key))
-            .unwrap();
-        FloorPacket::decode_all(opened.packet)
+        let packet = &mut packet[..length];
+        let plain = match self.protect_floor {
+            true => self.receiver.open(packet, |_| Some(key)).unwrap().packet,
+            false => packet,
+        };
+        FloorPacket::decode_all(plain)
             .next()
             .unwrap()
             .unwrap()
@@ -159,11 +185,13 @@ impl Member {
             ack_required: false,
             message: message.into(),
         };
+        let plain = packet.to_bytes().unwrap();
+        if !self.protect_floor {
+            self.server.send_to(&plain, self.floor).await.unwrap();
+            return;
+        }
         let mut out = [0; MAX_PACKET];
-        let length = self
-            .sender
-            .seal(&packet.to_bytes().unwrap(), &mut out)
-            .unwrap();
+        let length = self.sender.seal(&plain, &mut out).unwrap();
         self.server
             .send_to(&out[..length], self.floor)
             .await
@@ -367,6 +395,84 @@ async fn private_packets_name_the_pck_and_open_with_the_initiators_key_only() {
     listener.send_to(packet, alice.audio).await.unwrap();
     alice.send_floor(taken()).await;
     assert!(!matches!(alice.event().await, ClientEvent::Speech(_)));
+}
+
+#[tokio::test]
+async fn without_protection_speech_is_rtp_and_floor_control_rtcp_in_clear() {
+    let (mut alice, mut bob) = (
+        Member::in_clear("alice").await,
+        Member::in_clear("bob").await,
+    );
+    let relay = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    alice.connect(relay.local_addr().unwrap()).await;
+    bob.connect(relay.local_addr().unwrap()).await;
+    alice.press_and_grant().await;
+    bob.send_floor(taken()).await;
+    assert!(matches!(bob.event().await, ClientEvent::FloorTaken { .. }));
+    let mut packet = [0; MAX_PACKET];
+    for n in 0..3 {
+        alice.tell(CallCommand::Speech(tone(), None)).await;
+        let length = relay.recv(&mut packet).await.unwrap();
+        // RTP header, then payload header, table of contents and 477 bits of 23.85 kbit/s (RFC 4867 4.4).
+        assert_eq!((length, &packet[12..14]), (12 + 62, &[0xf0, 0x44][..]));
+        assert_eq!(packet[1], if n == 0 { 0xe0 } else { 0x60 });
+        relay.send_to(&packet[..length], bob.audio).await.unwrap();
+        let heard = bob.speech().await;
+        assert_eq!((heard.marker, heard.guk_id), (n == 0, None));
+    }
+}
+
+/// Has alice talk, and bob, who does not listen to that, get it all before his next floor message.
+async fn talk_past(alice: &mut Member, bob: &Member) {
+    let relay = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    alice.connect(relay.local_addr().unwrap()).await;
+    bob.connect(relay.local_addr().unwrap()).await;
+    alice.press_and_grant().await;
+    let mut packet = [0; MAX_PACKET];
+    for _ in 0..10 {
+        alice.tell(CallCommand::Speech(tone(), None)).await;
+        let length = relay.recv(&mut packet).await.unwrap();
+        relay.send_to(&packet[..length], bob.audio).await.unwrap();
+    }
+}
+
+fn taken_packet(ssrc: u32) -> Vec<u8> {
+    let packet = FloorPacket {
+        ssrc,
+        ack_required: false,
+        message: taken().into(),
+    };
+    packet.to_bytes().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_protected_all_the_same_is_not_heard_in_a_call_in_clear() {
+    let (mut alice, mut bob) = (Member::new("alice", 5).await, Member::in_clear("bob").await);
+    talk_past(&mut alice, &bob).await;
+    // Floor control under a CSK is not heard either; the message in clear after it is.
+    let mut sealed = [0; MAX_PACKET];
+    let plain = taken_packet(alice.sender.ssrc());
+    let length = alice.sender.seal(&plain, &mut sealed).unwrap();
+    bob.server
+        .send_to(&sealed[..length], bob.floor)
+        .await
+        .unwrap();
+    bob.send_floor(taken()).await;
+    assert!(matches!(bob.event().await, ClientEvent::FloorTaken { .. }));
+    assert!(bob.events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn nothing_falls_back_to_clear() {
+    let (mut alice, mut bob) = (Member::in_clear("alice").await, Member::new("bob", 5).await);
+    talk_past(&mut alice, &bob).await;
+    bob.server
+        .send_to(&taken_packet(1), bob.floor)
+        .await
+        .unwrap();
+    bob.send_floor(taken()).await;
+    assert!(matches!(bob.event().await, ClientEvent::FloorTaken { .. }));
+    assert!(bob.events.try_recv().is_err());
 }
 
 fn taken() -> FloorTaken {

@@ -15,7 +15,7 @@ use mc_sip::{
 };
 use tokio::sync::mpsc;
 
-use crate::call::{Call, CallCommand, Remote, Sockets, SpeechKeys};
+use crate::call::{Call, CallCommand, CallProtection, Remote, Sockets};
 use crate::call_id::CallId;
 use crate::client::established::Established;
 use crate::event::{ClientEvent, Step};
@@ -37,6 +37,8 @@ pub(super) struct Leg {
     pub(super) description: Vec<u8>,
     /// Whether the call is one of an emergency.
     pub(super) emergency: bool,
+    /// Whether its speech is protected.
+    pub(super) is_protected: bool,
 }
 
 impl Established {
@@ -54,19 +56,13 @@ impl Established {
     pub(super) async fn start_media(
         &self,
         call: &CallId,
-        keys: SpeechKeys,
+        protection: CallProtection,
     ) -> Result<(SocketAddr, SocketAddr), String> {
         let sockets = Sockets::bind(self.config.media_address)
             .await
             .map_err(|e| e.to_string())?;
         let addresses = sockets.addresses().map_err(|error| error.to_string())?;
-        let task = Call::new(
-            self.shared.clone(),
-            call.clone(),
-            keys,
-            sockets,
-            &self.floor,
-        )?;
+        let task = Call::new(self.shared.clone(), call.clone(), protection, sockets)?;
         let (commands, queue) = mpsc::channel(QUEUE);
         self.table.insert(call.clone(), commands);
         tokio::spawn(task.run(queue));
@@ -108,12 +104,19 @@ impl Established {
 
     /// A call is up at both ends.
     pub(super) fn started(&mut self, leg: Leg, caller: Option<McServiceId>) {
-        let call = leg.call.clone();
+        let (call, protected) = (leg.call.clone(), leg.is_protected);
         self.legs.insert(leg.dialog.id().clone(), leg);
-        tracing::info!(node = self.config.node, %call, "call started");
-        let step = if call.is_private() { Step::P } else { Step::C };
-        self.emit(ClientEvent::StepPassed(step));
-        self.emit(ClientEvent::CallStarted { call, caller });
+        tracing::info!(node = self.config.node, %call, protected, "call started");
+        // A call in clear is neither of the steps: both are calls that are protected.
+        if protected {
+            let step = if call.is_private() { Step::P } else { Step::C };
+            self.emit(ClientEvent::StepPassed(step));
+        }
+        self.emit(ClientEvent::CallStarted {
+            call,
+            caller,
+            protected,
+        });
     }
 
     /// A call comes in.
@@ -162,9 +165,13 @@ impl Established {
         if self.is_busy(&call) {
             return request.respond_status(StatusCode::BUSY_HERE);
         }
-        let keys = SpeechKeys::Group(group.clone());
+        let protection = self.of_group(group);
+        //= TS 33.180 L.5.2
+        if protection.speech.is_clear() && incoming.media.asks_for_srtp() {
+            return refuse_invite(request, Refused::NotAcceptable);
+        }
         let (caller, emergency) = (incoming.caller, incoming.emergency);
-        self.answer(request, call.clone(), keys, &incoming.media, caller)
+        self.answer(request, call.clone(), protection, &incoming.media, caller)
             .await;
         if emergency {
             self.put_emergency(&call, true);
@@ -176,14 +183,15 @@ impl Established {
         &mut self,
         request: &IncomingRequest,
         call: CallId,
-        keys: SpeechKeys,
+        protection: CallProtection,
         far: &McpttMedia,
         caller: Option<McServiceId>,
     ) {
         let Ok(dialog) = Dialog::uas(&request.request, &request.to_tag) else {
             return request.respond_status(StatusCode::BAD_REQUEST);
         };
-        let (audio, floor) = match self.start_media(&call, keys).await {
+        let is_protected = !protection.speech.is_clear();
+        let (audio, floor) = match self.start_media(&call, protection).await {
             Ok(addresses) => addresses,
             Err(detail) => {
                 tracing::error!(detail, "call cannot be answered");
@@ -207,6 +215,7 @@ impl Established {
                     timer,
                     description,
                     emergency: false,
+                    is_protected,
                 };
                 self.started(leg, caller);
             }
@@ -297,6 +306,11 @@ impl Established {
     //= TS 24.379 10.1.1.2.3
     //= TS 24.379 11.1.3.1.1.1
     pub(super) fn hang_up(&mut self, call: &CallId) {
+        self.leave(call, "hung up");
+    }
+
+    /// The same for another reason.
+    pub(super) fn leave(&mut self, call: &CallId, reason: &str) {
         if self.cancel_outgoing(call) || self.reject(call, Rejection::Declined) {
             return;
         }
@@ -306,7 +320,7 @@ impl Established {
             .find(|(_, leg)| leg.call == *call)
             .map(|(id, _)| id.clone());
         if let Some(id) = id {
-            self.bye(&id, "hung up");
+            self.bye(&id, reason);
         }
     }
 

@@ -18,6 +18,7 @@ use crate::call_id::CallId;
 use crate::client::calls::Leg;
 use crate::client::offered::Offered;
 use crate::client::outgoing::{Outgoing, Progress};
+use crate::client::protection::GroupProtection;
 use crate::client::{Credentials, Link, Lost};
 use crate::config::ClientConfig;
 use crate::event::{ClientEvent, Step, StepFailure};
@@ -44,7 +45,8 @@ pub(crate) struct Established {
     pub(super) floor: FloorKeys,
     pub(super) documents: GroupDocuments,
     pub(super) etags: BTreeMap<GroupId, Option<String>>,
-    pub(super) protected: Vec<GroupId>,
+    /// What the documents ask for.
+    pub(super) protection: BTreeMap<GroupId, GroupProtection>,
     pub(super) refused: BTreeMap<GroupId, StepFailure>,
     pub(super) refused_tried: Instant,
     pub(super) shared: Shared,
@@ -95,7 +97,7 @@ impl Established {
             ring,
             documents,
             etags: BTreeMap::new(),
-            protected: Vec::new(),
+            protection: BTreeMap::new(),
             refused: BTreeMap::new(),
             refused_tried: now,
             replay: ReplayCache::new(REPLAY_CAPACITY),
@@ -278,7 +280,9 @@ impl Established {
             .keys
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        keys.lacking(&self.protected, self.shared.clock.unix())
+        let protected = self.protection.iter().filter(|(_, asked)| asked.media);
+        let protected: Vec<GroupId> = protected.map(|(group, _)| group.clone()).collect();
+        keys.lacking(&protected, self.shared.clock.unix())
     }
 
     /// Tells once that all groups have what they need.

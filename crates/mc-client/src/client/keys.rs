@@ -16,6 +16,7 @@ use crate::Association;
 use crate::client::established::Established;
 use crate::client::fetch_keys;
 use crate::client::partners::NotOpened;
+use crate::client::protection::GroupProtection;
 use crate::config::{GmsHome, Role};
 use crate::event::{ClientEvent, StepFailure};
 use crate::group_documents::{NotFetched, selector};
@@ -79,11 +80,8 @@ impl Established {
         let home = self.config.home_of(group);
         let token = self.gms_token(&home).await?;
         let fetched = self.documents.get(&home.xcap_root, group, &token).await?;
-        let protected = fetched.document.settings().protect_media;
-        self.protected.retain(|other| other != group);
-        if protected {
-            self.protected.push(group.clone());
-        }
+        let protection = GroupProtection::from(fetched.document.settings());
+        self.ask_for(group, protection);
         let display_name = fetched.document.display_name();
         let mut members = fetched.document.members().iter();
         let ends_at_gateway = members.any(|member| self.ring.ends_at_gateway(&member.uri));
@@ -91,7 +89,7 @@ impl Established {
         self.emit(ClientEvent::GroupKnown {
             group: group.clone(),
             display_name,
-            protected,
+            protected: protection.media,
             ends_at_gateway,
         });
         Ok(())

@@ -10,7 +10,6 @@ use mc_sip::transaction::TransactionId;
 use mc_sip::{McWarning, Method, StatusCode, Warning, name};
 use mc_trace::{Event, names};
 
-use crate::call::SpeechKeys;
 use crate::call_id::CallId;
 use crate::client::calls::{AGENT, refuse_invite};
 use crate::client::established::Established;
@@ -119,8 +118,8 @@ impl Established {
             media,
             caller,
         } = offered;
-        let keys = SpeechKeys::Private(key);
-        self.answer(&request, call, keys, &media, Some(caller))
+        let protection = self.of_private(key);
+        self.answer(&request, call, protection, &media, Some(caller))
             .await;
     }
 

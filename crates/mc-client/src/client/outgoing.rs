@@ -13,7 +13,7 @@ use mc_sip::{Dialog, Method, Request, Response, SessionTimer, StatusCode};
 use mc_trace::{KeyKind, KeyLogEntry};
 use tokio::sync::mpsc;
 
-use crate::call::{CallCommand, SpeechKeys};
+use crate::call::{CallCommand, CallProtection};
 use crate::call_id::CallId;
 use crate::client::calls::Leg;
 use crate::client::emergency::Asked;
@@ -33,6 +33,7 @@ pub(super) struct Outgoing {
     offer: McpttMedia,
     private: Option<PrivateSetUp>,
     emergency: bool,
+    is_protected: bool,
 }
 
 /// What a private call needs while it is set up.
@@ -92,12 +93,12 @@ impl Established {
         if self.is_busy(&call) {
             return self.refused(&call, &Refusal::local("a call is up in this group"));
         }
-        if self.protected.contains(group) && self.lacking().contains(group) {
+        if self.lacking().contains(group) {
             return self.refused(&call, &Refusal::local("no GMK for this group yet"));
         }
-        let keys = SpeechKeys::Group(group.clone());
+        let protection = self.of_group(group);
         let implicit_floor = wanted != CallFloor::Listen;
-        let Some(offer) = self.offer(&call, keys, implicit_floor).await else {
+        let Some(offer) = self.offer(&call, protection, implicit_floor).await else {
             return;
         };
         let alias = match &wanted {
@@ -121,8 +122,9 @@ impl Established {
             return self.refused(&call, &refusal);
         }
         let key = PrivateCallKey::draw(&mut mc_runtime::rng());
-        let keys = SpeechKeys::Private(key.clone());
-        let Some(offer) = self.offer(&call, keys, wanted.implicit_floor).await else {
+        let protection = self.of_private(key.clone());
+        let offer = self.offer(&call, protection, wanted.implicit_floor);
+        let Some(offer) = offer.await else {
             return;
         };
         self.export_pck(&key);
@@ -147,10 +149,10 @@ impl Established {
     async fn offer(
         &self,
         call: &CallId,
-        keys: SpeechKeys,
+        protection: CallProtection,
         implicit_floor: bool,
     ) -> Option<McpttMedia> {
-        let (audio, floor) = match self.start_media(call, keys).await {
+        let (audio, floor) = match self.start_media(call, protection).await {
             Ok(addresses) => addresses,
             Err(detail) => {
                 self.refused(call, &Refusal::local(detail));
@@ -243,6 +245,7 @@ impl Established {
             offer,
             private,
             emergency,
+            is_protected: call.group().is_none_or(|group| self.is_protected(group)),
         };
         self.outgoing.insert(call.clone(), outgoing);
         let endpoint = self.link.endpoint.clone();
@@ -300,6 +303,7 @@ impl Established {
             dialog: accepted.dialog,
             timer: accepted.timer,
             description: outgoing.offer.to_sdp(1, 1).to_string().into_bytes(),
+            is_protected: outgoing.is_protected,
         };
         self.started(leg, None);
         if outgoing.emergency {
@@ -318,7 +322,7 @@ impl Established {
             cancel,
             offer,
             private,
-            emergency: _,
+            ..
         } = outgoing;
         match (redirected, private) {
             // An offer that has a PCK already was made for a user, so there is no second time.

@@ -39,7 +39,7 @@ impl Established {
     }
 
     fn refuse_group(&mut self, group: &GroupId, failure: StepFailure) {
-        self.protected.retain(|other| other != group);
+        self.protection.remove(group);
         self.etags.remove(group);
         let told = self.refused.insert(group.clone(), failure.clone());
         if told.as_ref() != Some(&failure) {

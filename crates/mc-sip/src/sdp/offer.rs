@@ -57,6 +57,16 @@ impl McpttMedia {
         }
     }
 
+    /// Whether it says that the audio is SRTP: a secure profile, or a key for it. Without either it may be
+    /// SRTP all the same: a group's key is not in its descriptions.
+    //= RFC 3711 12
+    //= RFC 4567 3.1.2
+    #[must_use]
+    pub fn asks_for_srtp(&self) -> bool {
+        let profile = self.protocol.to_ascii_uppercase();
+        profile.contains("SAVP") || self.key_mgmt.is_some()
+    }
+
     /// Reads an offer or answer.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! Who may start or join a group call: the checks of the controlling function in their order.
 
 use mc_ids::McServiceId;
-use mc_sip::McWarning;
-use mc_xml::group::GroupDocument;
+use mc_sip::sdp::McpttMedia;
+use mc_sip::{McWarning, StatusCode};
+use mc_xml::group::{GroupDocument, GroupSettings};
 use mc_xml::mcptt_info::SessionType;
 
 use crate::groups::GroupError;
@@ -70,7 +71,7 @@ pub fn admit(document: &GroupDocument, asked: Asked<'_>) -> Result<(), Refusal> 
             .is_some_and(|max| asked.participants >= max)
         {
             return Err(Refusal::warned(
-                mc_sip::StatusCode::BUSY_HERE,
+                StatusCode::BUSY_HERE,
                 McWarning::TooManyParticipants,
             ));
         }
@@ -78,6 +79,15 @@ pub fn admit(document: &GroupDocument, asked: Asked<'_>) -> Result<(), Refusal> 
         return Err(Refusal::forbidden(McWarning::NotAuthorisedToInitiate));
     }
     Ok(())
+}
+
+/// Whether a description may be that of a call under these settings: speech of a group that is written
+/// off as unprotected is RTP in clear at every member, so nobody may come with SRTP. The other way
+/// round a description tells nothing, because the key of a protected group is in none.
+//= TS 33.180 L.5.2
+#[must_use]
+pub fn fits(settings: &GroupSettings, media: &McpttMedia) -> bool {
+    settings.protect_media || !media.asks_for_srtp()
 }
 
 #[cfg(test)]

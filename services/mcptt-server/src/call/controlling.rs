@@ -43,6 +43,9 @@ pub enum Event {
     Emergency(bool),
     /// T4 ran out.
     FloorIdle,
+    /// The group's media or floor control is protected now and was not, or the other way round: no call
+    /// goes over from the one to the other.
+    ProtectionChanged,
 }
 
 /// What is to be done.
@@ -163,7 +166,8 @@ impl Controlling {
                 | Event::Left(_)
                 | Event::Cancelled
                 | Event::Emergency(_)
-                | Event::FloorIdle => Vec::new(),
+                | Event::FloorIdle
+                | Event::ProtectionChanged => Vec::new(),
             };
         }
         match event {
@@ -203,6 +207,11 @@ impl Controlling {
             }
             //= TS 24.379 6.3.8.1
             Event::FloorIdle => self.end(None),
+            //= TS 33.180 L.5.2
+            Event::ProtectionChanged => {
+                let refusal = Action::RefuseOriginator(StatusCode::NOT_ACCEPTABLE_HERE, None);
+                self.end((self.state == State::SettingUp).then_some(refusal))
+            }
         }
     }
 

@@ -83,7 +83,9 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
         return Err(Refusal::forbidden(McWarning::IsfocusAlreadyAssigned));
     }
     let subject = match &opened.info.session_type {
-        Some(SessionType::Prearranged | SessionType::Chat) => group(server, &opened).await?,
+        Some(SessionType::Prearranged | SessionType::Chat) => {
+            group(server, &opened, &offer).await?
+        }
         // The session of a private call cannot be joined.
         Some(SessionType::Private) if is_session_identity(request) => {
             return Err(Refusal::status(StatusCode::NOT_FOUND));
@@ -119,7 +121,11 @@ fn is_session_identity(request: &IncomingRequest) -> bool {
     user.is_some_and(|user| user.starts_with("s-"))
 }
 
-async fn group(server: &Server, opened: &OpenedBody) -> Result<Subject, Refusal> {
+async fn group(
+    server: &Server,
+    opened: &OpenedBody,
+    offer: &McpttMedia,
+) -> Result<Subject, Refusal> {
     let group = info::uri(opened.info.request_uri.as_ref())
         .ok_or(Refusal::status(StatusCode::BAD_REQUEST))?;
     let group = GroupId::new(group).map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
@@ -128,6 +134,15 @@ async fn group(server: &Server, opened: &OpenedBody) -> Result<Subject, Refusal>
         tracing::info!(group = group.as_str(), %error, "no group document");
         admission::missing_document(&error)
     })?;
+    if !admission::fits(document.settings(), offer) {
+        //= RFC 3261 20.43
+        let warning = format!(
+            "305 {} \"SRTP for a group without protection\"",
+            server.host()
+        );
+        let refusal = Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE);
+        return Err(refusal.with(name::WARNING, warning));
+    }
     Ok(Subject::Group { group, document })
 }
 

@@ -338,14 +338,23 @@ impl Session {
         }
     }
 
-    /// Goes on under a new document, without those who are no members any more.
+    /// Goes on under a new document, without those who are no members any more; not at all when the
+    /// protection is another.
     //= TS 24.379 10.1.1.4.4.3
     async fn on_document(&mut self, changed: Option<Arc<GroupDocument>>) {
         let Subject::Group { document, .. } = &mut self.subject else {
             return;
         };
+        let protection = |document: &GroupDocument| {
+            let settings = document.settings();
+            (settings.protect_media, settings.protect_floor_control)
+        };
         if let Some(changed) = &changed {
-            *document = changed.clone();
+            let before = std::mem::replace(document, changed.clone());
+            if protection(&before) != protection(changed) {
+                tracing::info!(about = self.subject.name(), "protection has changed");
+                return self.apply(Event::ProtectionChanged).await;
+            }
         }
         let is_member = |leg: &Leg| {
             let user = leg.client.0.as_str();

@@ -7,9 +7,11 @@ use std::time::Duration;
 use mc_ids::{GroupId, McServiceId};
 use mc_sip::McWarning;
 use mc_sip::mcptt::Commencement;
+use mc_sip::sdp::McpttMedia;
 use mc_xml::group::{AcknowledgementAction, GroupDocument};
 use mc_xml::mcptt_info::{Content, McpttInfo, SessionType};
 
+use super::admission;
 use super::controlling::Rules;
 use crate::config::CallConfig;
 use crate::media_plane::{SessionFacts, SessionId};
@@ -76,6 +78,16 @@ impl Subject {
         match self {
             Self::Group { document, .. } => document.settings().protect_floor_control,
             Self::Private(_) => calls.protect_private_floor_control,
+        }
+    }
+
+    /// Whether a description of a participant fits how the speech is protected.
+    #[must_use]
+    pub fn fits(&self, media: &McpttMedia) -> bool {
+        match self {
+            Self::Group { document, .. } => admission::fits(document.settings(), media),
+            // A private call is under the PCK that its caller has made, or refused.
+            Self::Private(_) => true,
         }
     }
 

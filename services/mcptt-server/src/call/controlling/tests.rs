@@ -144,6 +144,23 @@ fn the_longest_duration_and_an_idle_floor_end_a_call() {
 }
 
 #[test]
+fn no_call_goes_over_from_clear_to_protected_or_back() {
+    for answered in [true, false] {
+        let (mut session, now) = start(rules(), &[(B, false)]);
+        let mut expected = vec![Action::Release(B), Action::End];
+        let first = if answered {
+            session.handle(Event::Answered(B), now);
+            Action::Release(A)
+        } else {
+            Action::RefuseOriginator(StatusCode::NOT_ACCEPTABLE_HERE, None)
+        };
+        expected.insert(0, first);
+        assert_eq!(session.handle(Event::ProtectionChanged, now), expected);
+        assert_eq!(session.handle(Event::ProtectionChanged, now), []);
+    }
+}
+
+#[test]
 fn the_best_of_several_refusals_is_passed_on() {
     let (mut session, now) = start(rules(), &[(B, false), (C, false)]);
     session.handle(

@@ -343,6 +343,7 @@ impl Session {
         let user = leg.client.0.as_str().to_owned();
         let same_format = (leg.local.payload_type, leg.local.octet_align);
         let media = answered_media(&answer.response);
+        let media = media.filter(|media| self.subject.fits(media));
         let media = media.filter(|media| (media.payload_type, media.octet_align) == same_format);
         let connected = match media {
             Some(media) => {
@@ -443,7 +444,8 @@ impl Session {
             .map(|part| Sdp::parse(&part.content).and_then(|sdp| McpttMedia::from_sdp(&sdp)));
         let acceptable = match &offer {
             Some(Ok(offer)) => {
-                (offer.payload_type, offer.octet_align) == (self.format.0, self.format.1)
+                let format = (offer.payload_type, offer.octet_align);
+                format == (self.format.0, self.format.1) && self.subject.fits(offer)
             }
             Some(Err(_)) => false,
             None => true,
