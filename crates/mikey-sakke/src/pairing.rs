@@ -7,6 +7,8 @@ use crate::params::Q_ORDER;
 use crate::scalar::non_adjacent;
 use crypto_bigint::U1024;
 use std::sync::LazyLock;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
 
 /// The digits of q - 1. The loop runs to q - 1 and not to q, whose last line would be vertical.
 static DIGITS: LazyLock<Vec<i8>> =
@@ -20,6 +22,26 @@ static DIGITS: LazyLock<Vec<i8>> =
 /// therefore vanish in PF_p.
 //= RFC 6508 3.2
 pub(crate) fn pairing(r: &Affine, q: &Affine) -> Option<Fp> {
+    let (mut v, mut last) = miller(r, q);
+    last.zeroize();
+    let class = v.square().square().to_class();
+    v.zeroize();
+    class
+}
+
+/// As [`pairing`], and `None` also when R is not of the order q: the Miller loop ends at `[q - 1]R`,
+/// which must be -R. A component of small order in R would not change the result.
+pub(crate) fn pairing_of_order(r: &Affine, q: &Affine) -> Option<Fp> {
+    let (mut v, mut last) = miller(r, q);
+    let holds = last.ct_eq(&r.neg().to_jacobian());
+    last.zeroize();
+    let class = v.square().square().to_class();
+    v.zeroize();
+    class.filter(|_| bool::from(holds))
+}
+
+/// The Miller loop: its value before the final power, and `[q - 1]R`.
+fn miller(r: &Affine, q: &Affine) -> (Fp2, Jacobian) {
     let mut v = Fp2::ONE;
     let mut c = r.to_jacobian();
     let minus_r = r.neg();
@@ -36,7 +58,7 @@ pub(crate) fn pairing(r: &Affine, q: &Affine) -> Option<Fp> {
         (c, line) = chord(&c, addend, q);
         v = v.mul(&line);
     }
-    v.square().square().to_class()
+    (v, c)
 }
 
 /// The double of C, and the tangent at C, evaluated at the distorted Q and scaled by `2 y z^3`.
@@ -66,7 +88,6 @@ mod tests {
     use crate::comb::{BASE, base_power, multiply};
     use crate::params::PAIRING_G;
     use crate::scalar::Scalar;
-    use subtle::ConstantTimeEq;
 
     #[test]
     fn the_base_point_pairs_to_g() {
@@ -85,5 +106,6 @@ mod tests {
         let six = base_power(&scalar(6)).unwrap().to_class().unwrap();
         assert!(bool::from(pairing(&p2, &p3).unwrap().ct_eq(&six)));
         assert!(bool::from(pairing(&p3, &p2).unwrap().ct_eq(&six)));
+        assert!(bool::from(pairing_of_order(&p3, &p2).unwrap().ct_eq(&six)));
     }
 }

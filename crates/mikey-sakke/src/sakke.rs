@@ -7,7 +7,7 @@ mod shared_value;
 use crate::comb::{BASE, PointComb, base_power, multiply, multiply_all};
 use crate::curve::{Affine, Jacobian};
 use crate::fp::Fp;
-use crate::pairing::pairing;
+use crate::pairing::{pairing, pairing_of_order};
 use crate::params::{FIELD_OCTETS, PAIRING_G, POINT_OCTETS, SED_OCTETS, SSV_OCTETS};
 use crate::prepared::FixedPoint;
 use crate::scalar::Scalar;
@@ -293,14 +293,16 @@ impl ReceiverSecretKey {
         zeroize::Zeroizing::new(self.point.to_octets())
     }
 
-    /// Checks that the key belongs to the identifier and the KMS: `<[a]P + Z, RSK> = g`.
+    /// Checks that the key is of the order q and belongs to the identifier and the KMS:
+    /// `<[a]P + Z, RSK> = g`.
     ///
     /// # Errors
-    /// When it does not.
+    /// When it is not, or does not.
     //= RFC 6508 6.1.2
     pub fn validate(&self, kms: &PublicKey, id: &[u8]) -> Result<(), CryptoError> {
         let target = kms.of_identifier(&identifier(id)?)?;
-        let pairing = pairing(&target, &self.point);
+        // The pairing is symmetric, and the order is that of the first point.
+        let pairing = pairing_of_order(&self.point, &target);
         let holds = pairing.is_some_and(|w| bool::from(w.ct_eq(&Fp::from_hex(PAIRING_G))));
         if holds {
             Ok(())

@@ -130,6 +130,32 @@ fn a_point_of_another_subgroup_is_no_second_encoding_of_r() {
 }
 
 #[test]
+fn a_point_of_another_subgroup_is_no_second_encoding_of_a_key() {
+    let v = vectors();
+    let (_, public) = kms(&v);
+    let id = octets(&v, "b");
+    let key = ReceiverSecretKey::from_octets(&octets(&v, "RSK_encoded")).unwrap();
+    assert_eq!(key.validate(&public, &id), Ok(()));
+    let order_two = Affine {
+        x: Fp::ZERO,
+        y: Fp::ZERO,
+    };
+    let shifted = key.point.to_jacobian().add_affine(&order_two);
+    let shifted = shifted.to_affine().unwrap();
+    // The pairing alone does not tell them apart.
+    let target = public.of_identifier(&identifier(&id).unwrap()).unwrap();
+    let same = pairing(&target, &shifted).unwrap();
+    assert!(bool::from(same.ct_eq(&Fp::from_hex(PAIRING_G))));
+    for point in [shifted, key.point.neg(), order_two] {
+        let other = ReceiverSecretKey::from_octets(&point.to_octets()).unwrap();
+        assert_eq!(
+            other.validate(&public, &id),
+            Err(CryptoError::KeyMismatch("UserDecryptKey"))
+        );
+    }
+}
+
+#[test]
 fn another_identifier_or_kms_fits_nothing() {
     let v = vectors();
     let (z, public) = kms(&v);
