@@ -124,6 +124,18 @@ impl<'v> Args<'v> {
         self.value(name).as_str().unwrap_or_default()
     }
 
+    /// An identity, which enters UIDs and derivations with its length in 16 bits (TS 33.220 B.2).
+    pub(super) fn identity(&self, name: &str) -> Result<&'v str, Error> {
+        let text = self.text(name);
+        match u16::try_from(text.len()) {
+            Ok(_) => Ok(text),
+            Err(_) => Err(Error::new(
+                Kind::Length,
+                format!("{name} has {} octets, at most 65535 fit", text.len()),
+            )),
+        }
+    }
+
     pub(super) fn integer(&self, name: &str) -> Option<u64> {
         self.value(name).as_u64()
     }

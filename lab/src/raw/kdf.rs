@@ -67,7 +67,7 @@ fn guk_id(args: &Args<'_>) -> Results {
     let id = KeyId(args.u32("gmk_id")?);
     let id = GmkId::try_from(id).map_err(|e| Error::new(Kind::Purpose, e.to_string()))?;
     let gmk = Gmk::from_octets(args.array("gmk")?);
-    let guk_id = annex_f::guk_id(&gmk, id, args.text("uri"));
+    let guk_id = annex_f::guk_id(&gmk, id, args.identity("uri")?);
     results([("guk_id", hex(guk_id.octets()))])
 }
 
@@ -84,7 +84,7 @@ fn xml(args: &Args<'_>) -> Results {
         Csk::from_octets(args.array("key")?),
         KeyId(args.u32("key_id")?),
     );
-    let keys = annex_f::xml_keys(&key, id, args.text("uri"), key_id_encoding(args));
+    let keys = annex_f::xml_keys(&key, id, args.identity("uri")?, key_id_encoding(args));
     let key = match args.text("use") {
         "integrity" => keys.integrity,
         _ => keys.confidentiality,

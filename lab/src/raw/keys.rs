@@ -180,7 +180,7 @@ fn keyset(args: &Args<'_>) -> Result<(KeySetAtHand, Signing), Error> {
         false => None,
     };
     let set = KeySetAtHand {
-        uri: args.text("uri").to_owned(),
+        uri: args.identity("uri")?.to_owned(),
         number: args.integer("number").unwrap_or_default(),
         uid,
         decrypt_key: Zeroizing::new(args.octets("decrypt_key")?),

@@ -323,6 +323,33 @@ fn one_refused_packet_refuses_the_list_and_is_named() {
     }
 }
 
+/// A length octet pair of TS 33.220 B.2 holds no more; a derivation from a shortened length would be
+/// one that nobody else computes.
+#[test]
+fn an_identity_longer_than_its_length_field_is_refused() {
+    let request = |octets| json!({"op": "uid", "uri": "x".repeat(octets), "kms_uri": "kms", "period": 1, "offset": 0, "number": 0});
+    assert_eq!(kind(&answer(&request(65_535))), "none");
+    assert_eq!(kind(&answer(&request(65_536))), "length");
+    let guk_id = json!({"op": "kdf.guk_id", "gmk": "00".repeat(16), "gmk_id": "00000001", "uri": "x".repeat(65_536)});
+    assert_eq!(kind(&answer(&guk_id)), "length");
+}
+
+#[test]
+fn a_wrong_length_to_unwrap_is_no_wrong_check_value() {
+    for (op, octets, refusal) in [
+        ("unwrap.kw", 16, "length"),
+        ("unwrap.kw", 25, "length"),
+        ("unwrap.kw", 24, "integrity"),
+        ("unwrap.kwp", 8, "length"),
+        ("unwrap.kwp", 16, "integrity"),
+        ("unwrap.kwp", 1032, "integrity"),
+        ("unwrap.kwp", 1040, "length"),
+    ] {
+        let request = json!({"op": op, "kek": "00".repeat(16), "data": "00".repeat(octets)});
+        assert_eq!(kind(&answer(&request)), refusal, "{op} of {octets}");
+    }
+}
+
 /// All of the floor control vectors, read and written again.
 #[test]
 fn floor_messages_survive_json() {

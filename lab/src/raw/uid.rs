@@ -36,6 +36,6 @@ fn uid(args: &Args<'_>) -> Results {
         Some(seconds) => period.number_at(NtpTime::from_seconds(seconds)),
         None => args.integer("number").unwrap_or_default(),
     };
-    let uid = Uid::of_period(args.text("uri"), &kms, period, number);
+    let uid = Uid::of_period(args.identity("uri")?, &kms, period, number);
     results([("uid", hex(uid.octets())), ("number", number.into())])
 }

@@ -1,6 +1,6 @@
 //! AES key wrap (RFC 3394 and RFC 5649), keys of 16, 24 or 32 octets.
 
-use super::args::Field;
+use super::args::{Args, Field};
 use super::error::{Error, Kind};
 use super::op::{Op, Results, hex, results};
 use mc_xml::security::{SecurityError, keywrap};
@@ -14,7 +14,7 @@ pub(super) const OPS: &[Op] = &[
         fields: FIELDS,
         either: &[],
         results: RESULTS,
-        about: "wraps a multiple of 8 octets, at least 16 (RFC 3394)",
+        about: "wraps a multiple of 8 octets, 16 to 1024 (RFC 3394)",
         run: |args| done(keywrap::wrap(&args.octets("kek")?, &args.octets("data")?)),
     },
     Op {
@@ -23,14 +23,14 @@ pub(super) const OPS: &[Op] = &[
         either: &[],
         results: RESULTS,
         about: "unwraps and checks (RFC 3394)",
-        run: |args| done(keywrap::unwrap(&args.octets("kek")?, &args.octets("data")?)),
+        run: |args| done(keywrap::unwrap(&args.octets("kek")?, &wrapped(args, 24)?)),
     },
     Op {
         name: "wrap.kwp",
         fields: FIELDS,
         either: &[],
         results: RESULTS,
-        about: "wraps any octets (RFC 5649)",
+        about: "wraps 1 to 1024 octets (RFC 5649)",
         run: |args| {
             done(keywrap::wrap_padded(
                 &args.octets("kek")?,
@@ -47,11 +47,22 @@ pub(super) const OPS: &[Op] = &[
         run: |args| {
             done(keywrap::unwrap_padded(
                 &args.octets("kek")?,
-                &args.octets("data")?,
+                &wrapped(args, 16)?,
             ))
         },
     },
 ];
+
+/// What is to be unwrapped: a length that no wrapping has is told apart from a wrong check value.
+fn wrapped(args: &Args<'_>, shortest: usize) -> Result<Vec<u8>, Error> {
+    let data = args.octets("data")?;
+    let length = data.len();
+    if length < shortest || !length.is_multiple_of(8) || length > keywrap::MAX_KEY + 8 {
+        let detail = format!("{length} octets are no wrapped data");
+        return Err(Error::new(Kind::Length, detail));
+    }
+    Ok(data)
+}
 
 fn done(data: Result<impl AsRef<[u8]>, SecurityError>) -> Results {
     let data = data.map_err(|error| {

@@ -102,7 +102,7 @@ fn protection(args: &Args<'_>) -> Result<XmlProtection, Error> {
     Ok(XmlProtection::derive(
         &key,
         id,
-        args.text("uri"),
+        args.identity("uri")?,
         key_id_encoding(args),
     ))
 }

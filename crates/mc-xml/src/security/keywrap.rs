@@ -12,7 +12,7 @@ pub const KW_AES256: &str = "http://www.w3.org/2001/04/xmlenc#kw-aes256";
 pub const KW_AES128: &str = "http://www.w3.org/2001/04/xmlenc#kw-aes128";
 
 /// Longest key that is wrapped or unwrapped, in octets (an RSK has 257).
-const MAX_KEY: usize = 1024;
+pub const MAX_KEY: usize = 1024;
 
 /// Calls a method of the cipher whose key has the length of `$kek`; another length is the caller's
 /// mistake.
