@@ -31,7 +31,28 @@ impl UidInput {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Width {
     Shortest,
+    /// As shortest, but zero has no octet.
+    ZeroEmpty,
+    /// As shortest, with a zero octet before a set top bit: signed integers of big number libraries.
+    Signed,
     Octets(usize),
+}
+
+impl Width {
+    /// The big endian octets of an integer.
+    fn octets(self, integer: u64) -> Vec<u8> {
+        let octets = integer.to_be_bytes();
+        let zeros = octets.iter().take_while(|octet| **octet == 0).count();
+        let skip = match self {
+            Self::Shortest | Self::Signed => zeros.min(7),
+            Self::ZeroEmpty => zeros,
+            Self::Octets(count) => octets.len().saturating_sub(count),
+        };
+        let shortest = octets.get(skip..).unwrap_or_default();
+        let sign = self == Self::Signed && shortest.first().is_some_and(|octet| octet >> 7 == 1);
+        let sign = if sign { &[0][..] } else { &[] };
+        [sign, shortest].concat()
+    }
 }
 
 /// Everything a UID is made of.
@@ -73,13 +94,7 @@ impl Inputs {
         field(self.identity.as_bytes());
         field(self.kms.as_bytes());
         for integer in [self.period, self.offset, self.number] {
-            let octets = integer.to_be_bytes();
-            let zeros = octets.iter().take_while(|octet| **octet == 0).count();
-            let skip = match self.width {
-                Width::Shortest => zeros.min(7),
-                Width::Octets(count) => 8_usize.saturating_sub(count),
-            };
-            field(octets.get(skip..).unwrap_or_default());
+            field(&self.width.octets(integer));
         }
         hash.finalize().into()
     }
@@ -117,9 +132,17 @@ impl Inputs {
             add(&|i| (i.period, i.number) = (period, number));
             add(&|i| i.period = period);
         }
-        for octets in [4, 8] {
-            add(&|i| i.width = Width::Octets(octets));
+        for width in [
+            Width::Octets(4),
+            Width::Octets(8),
+            Width::ZeroEmpty,
+            Width::Signed,
+        ] {
+            add(&|i| i.width = width);
         }
+        // Some widths write these integers as the annex does.
+        let own = self.uid();
+        all.retain(|inputs| inputs.uid() != own);
         all
     }
 
@@ -160,6 +183,8 @@ impl Inputs {
             input("P5 KeyPeriodNo", &|i| i.number.to_string()),
             input("P3 to P5 as octets", &|i| match i.width {
                 Width::Shortest => "shortest".to_owned(),
+                Width::ZeroEmpty => "shortest, of zero none".to_owned(),
+                Width::Signed => "shortest, signed".to_owned(),
                 Width::Octets(count) => format!("{count} octets each"),
             }),
             input("UID", &|i| hex(&i.uid())),

@@ -7,6 +7,7 @@ use crate::{Distribution, Form, UserKeys};
 use mc_ids::{KeyId, KeyPeriod};
 use mikey_sakke::{eccsi, sakke};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 const NOW: NtpTime = NtpTime(0xec89_8da8_0000_0000);
 const ALICE: &str = "sip:alice@example.org";
@@ -158,6 +159,35 @@ fn a_signer_with_another_period_is_named() {
         cause.contains("604800 for P3 UserKeyPeriod, not 2592000"),
         "{cause}"
     );
+}
+
+#[test]
+fn a_signer_with_other_octets_of_the_integers_is_named() {
+    let field =
+        |octets: &[u8]| [octets, &u16::try_from(octets.len()).unwrap().to_be_bytes()].concat();
+    let signed: [&[u8]; 3] = [&[0, 0xff, 0xff, 0xff], &[0], &[0, 236]];
+    let empty: [&[u8]; 3] = [&[0x27, 0x8d, 0], &[], &[0x05, 0xfb]];
+    for (period, integers, name) in [
+        (16_777_215, signed, "shortest, signed"),
+        (2_592_000, empty, "shortest, of zero none"),
+    ] {
+        let kms = KmsCertificate {
+            period: KeyPeriod::new(period, 0).unwrap(),
+            ..kms()
+        };
+        let inputs = Inputs::new(ALICE, &kms, kms.period.number_at(NOW));
+        let texts: [&[u8]; 3] = [b"MIKEY-SAKKE-UID", ALICE.as_bytes(), b"kms.example.org"];
+        let fields: Vec<u8> = texts.into_iter().chain(integers).flat_map(field).collect();
+        let uid: [u8; 32] = Sha256::digest([&[0][..], &fields].concat()).into();
+        assert_ne!(uid, inputs.uid());
+        let found = inputs.search(NOW, true, |candidate| *candidate == uid);
+        let list = inputs.compared(Some(&found.unwrap()));
+        let wrong = list.iter().find(|input| !input.fits()).unwrap();
+        assert_eq!(
+            (wrong.name, wrong.seen.as_deref()),
+            ("P3 to P5 as octets", Some(name))
+        );
+    }
 }
 
 #[test]
