@@ -10,7 +10,7 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // If standard error is gone there is nobody left to tell.
-            let _told = writeln!(std::io::stderr(), "mcbox: {error}");
+            let _told = writeln!(std::io::stderr(), "mcbox: {error:#}");
             ExitCode::FAILURE
         }
     }

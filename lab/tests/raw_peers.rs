@@ -429,6 +429,9 @@ fn what_mikey_make_makes_mikey_inspect_reads() {
     ]);
     assert!(!late.status.success());
     assert!(String::from_utf8_lossy(&late.stdout).contains("First thing wrong: time"));
+    let nothing = mcbox(&["inspect", "/dev/null"]);
+    let said = String::from_utf8_lossy(&nothing.stderr);
+    assert_eq!(said, "mcbox: /dev/null: the input is empty\n");
     let unknown = mcbox(&[
         "make",
         "--kind",

@@ -43,11 +43,12 @@ pub(super) fn messages(input: &[u8]) -> Result<Vec<Found>, String> {
     if input.starts_with(&BEGINNING) {
         return Ok(vec![Found::new("octets", input.to_vec())]);
     }
-    let text = std::str::from_utf8(input).map_err(|_| {
-        "neither an I_MESSAGE (which begins 01 1a), nor text, nor a capture".to_owned()
-    })?;
-    if is_sip(text) {
-        let found = of_sip_text(text)?;
+    let text = std::str::from_utf8(input).map_err(
+        |_| "neither an I_MESSAGE (which begins 01 1a), nor text, nor a SIP message, nor a capture",
+    );
+    if is_sip(input) {
+        // An application/mikey body is octets, as a rule.
+        let found = text.map_or_else(|_| of_sip(input), of_sip_text)?;
         let none = || "the SIP message has no application/mikey body and no a=key-mgmt".to_owned();
         return if found.is_empty() {
             Err(none())
@@ -55,15 +56,17 @@ pub(super) fn messages(input: &[u8]) -> Result<Vec<Found>, String> {
             Ok(found)
         };
     }
+    let text = text?;
     if text.trim_start().starts_with('<') {
         return of_gktp(input);
     }
     of_text(text)
 }
 
-fn is_sip(text: &str) -> bool {
-    let first = text.lines().next().unwrap_or_default();
-    first.starts_with("SIP/2.0 ") || first.ends_with(" SIP/2.0")
+fn is_sip(input: &[u8]) -> bool {
+    let first = input.split(|octet| *octet == b'\n').next();
+    let first = first.unwrap_or_default().trim_ascii_end();
+    first.starts_with(b"SIP/2.0 ") || first.ends_with(b" SIP/2.0")
 }
 
 /// Files that went through an editor have lost their carriage returns.

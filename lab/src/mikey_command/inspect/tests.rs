@@ -134,8 +134,11 @@ fn every_kind_of_input_gives_the_same_octets() {
     let sip = sip
         .replace("LENGTH", &sdp.len().to_string())
         .replace("BODY", &sdp);
+    let start = sip.split("Content-Type").next().unwrap();
+    let body = "Content-Type: application/mikey\r\n\r\n";
+    let octets_in_sip = [start.as_bytes(), body.as_bytes(), &expected].concat();
     let gktp = format!("<gktps xmlns=\"x\">{base64}</gktps>");
-    let inputs: [(&str, Vec<u8>); 8] = [
+    let inputs: [(&str, Vec<u8>); 9] = [
         ("octets", expected.clone()),
         ("hexadecimal", hex::encode(&expected).into_bytes()),
         ("upper case", hex::encode_upper(&expected).into_bytes()),
@@ -154,6 +157,7 @@ fn every_kind_of_input_gives_the_same_octets() {
         ),
         ("SIP", sip.clone().into_bytes()),
         ("SIP from an editor", sip.replace("\r\n", "\n").into_bytes()),
+        ("SIP with application/mikey", octets_in_sip),
     ];
     for (name, input) in inputs {
         let found = messages(&input).unwrap_or_else(|e| panic!("{name}: {e}"));
