@@ -1,6 +1,7 @@
 //! Pass-through (TS 33.180 L.5.2): where a group's document writes protection off, the gateway applies
 //! none and says so; every other group of the same system stays protected.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use lab::demo::{Runner, Verdict};
@@ -9,7 +10,7 @@ use lab::site::{Approach, Site};
 use lab::state::StateDir;
 use lab::supervisor::{Lab, Setup};
 use lab::topology::{Addresses, Domain};
-use mc_client::ClientEvent;
+use mc_client::{CallId, ClientEvent};
 use mc_ids::GroupId;
 use mc_runtime::auth::SCOPE_GMS;
 use mc_sip::name;
@@ -24,10 +25,12 @@ use testkit::tshark::Tshark;
 use testkit::{libsrtp, tshark};
 use tokio::sync::broadcast::Receiver;
 
-use crate::claims_stage::{COMMAND, Stage, granted, hears, speak};
+use crate::claims_stage::{ALICE, BOB, COMMAND, Stage, granted, hears, speak};
 use crate::peer::{Peer, https};
 use crate::refusals_tokens::{claims, document_url, issuer_key};
-use crate::support::{GROUP, PATIENCE, binaries, events, recording, until, until_no_call};
+use crate::support::{
+    GROUP, PATIENCE, binaries, events, recording, until, until_affiliated, until_no_call,
+};
 
 /// What the gateway says of such a call.
 const BYPASSED: &str = "protection bypassed: group policy";
@@ -78,12 +81,14 @@ async fn passes_through(approach: Approach) {
 
     // The same users in a protected group of the same system.
     let stage = Stage::in_lab(lab, approach).await;
-    stage.alice_talks(site.group, None).await;
+    for user in [ALICE, BOB] {
+        until_affiliated(&stage.lab, user, 2).await;
+    }
     the_gateway_says_so(&stage).await;
     let protected_from = now_us();
     let mut at_bob = stage.bob.follow();
     stage.alice_talks(COMMAND, None).await;
-    assert!(call_is_protected(&mut at_bob).await);
+    assert!(call_is_protected(&mut at_bob, COMMAND).await);
     let run = stage.down().await;
     let (clear, protected) = halves(&run, protected_from);
     speech_is_in_clear(&clear);
@@ -99,10 +104,13 @@ async fn passes_through(approach: Approach) {
     assert!(opened.media >= 10 && opened.floor >= 4, "{opened:?}");
 }
 
-/// What the next call that begins says of its protection.
-async fn call_is_protected(at: &mut Receiver<Heard>) -> bool {
+/// What the next call of a group says of its protection.
+async fn call_is_protected(at: &mut Receiver<Heard>, group: &str) -> bool {
+    let wanted = CallId::from(group.parse::<GroupId>().unwrap());
     until(at, "call", |e| match e {
-        ClientEvent::CallStarted { protected, .. } => Some(*protected),
+        ClientEvent::CallStarted {
+            call, protected, ..
+        } => (*call == wanted).then_some(*protected),
         _ => None,
     })
     .await
@@ -214,45 +222,44 @@ fn packets<'r>(run: &'r Recording, protocol: Protocol, named: &str) -> Vec<&'r E
     all
 }
 
-/// The packets as they were on the wire, for tshark to read as `protocol`.
-fn on_the_wire(packets: &[&Event], protocol: &str) -> Tshark {
+/// The packets as they were on the wire, for tshark to read as `protocol`, and how many. A client's own
+/// events have one end only; the server's have both.
+fn on_the_wire(packets: &[&Event], protocol: &str) -> (Tshark, usize) {
     let mut capture = Capture::new(View::Wire);
-    for packet in packets {
-        assert!(capture.event(packet));
-    }
-    let ends = packets.iter().flat_map(|e| [e.from.addr, e.to.addr]);
-    let mut ports: Vec<u16> = ends.flatten().map(|end| end.port()).collect();
-    ports.sort_unstable();
-    ports.dedup();
+    let shown: Vec<&&Event> = packets.iter().filter(|e| capture.event(e)).collect();
+    assert!(shown.len() >= 4, "{} of {}", shown.len(), packets.len());
+    let ends = shown.iter().flat_map(|e| [e.from.addr, e.to.addr]);
+    let ports: BTreeSet<u16> = ends.flatten().map(|end| end.port()).collect();
     let tshark = Tshark::of(&capture.take()).unwrap();
     let rules = ports
         .iter()
         .map(|port| format!("udp.port=={port},{protocol}"));
-    rules.fold(tshark, Tshark::decode_as)
+    (rules.fold(tshark, Tshark::decode_as), shown.len())
 }
 
 /// Every packet is RTP with one frame of AMR-WB at 23.85 kbit/s and nothing behind it.
 fn speech_is_in_clear(run: &Recording) {
     let packets = packets(run, Protocol::Rtp, "media:");
-    let tshark = on_the_wire(&packets, "rtp")
+    let (tshark, count) = on_the_wire(&packets, "rtp");
+    let tshark = tshark
         .decode_as("rtp.pt==96,amr")
         .prefer("amr.mode:Wideband AMR");
     tshark.no_faults("frame").unwrap();
     let filter = "rtp.version == 2 && amr.wb.toc.ft == 8 && !amr.superfluous_data";
     let rows = tshark.fields(filter, &["rtp.p_type", "amr.toc.q"]).unwrap();
-    assert_eq!(rows.len(), packets.len());
+    assert_eq!(rows.len(), count);
     assert!(rows.iter().all(|row| row[0] == "96"), "{rows:?}");
 }
 
 /// Every message of floor control is an MCPT packet of RTCP as it is on the wire.
 fn floor_control_is_in_clear(run: &Recording) {
     let packets = packets(run, Protocol::Rtcp, "floor:");
-    let tshark = on_the_wire(&packets, "rtcp");
+    let (tshark, count) = on_the_wire(&packets, "rtcp");
     tshark.no_faults("frame").unwrap();
     let rows = tshark
         .fields("rtcp.app.name == \"MCPT\"", &["rtcp.app.subtype"])
         .unwrap();
-    assert_eq!(rows.len(), packets.len());
+    assert_eq!(rows.len(), count);
 }
 
 /// No GMK was made for the group, so no I_MESSAGE brought one: those of the GMS bring alice and bob the
@@ -261,13 +268,13 @@ fn nobody_has_a_key_of(run: &Recording, site: &Site) {
     let about = |e: &&Event| e.name.starts_with("gms:gmk") && e.summary.contains(site.group);
     assert_eq!(run.events.iter().filter(about).count(), 0);
     let seen = tshark::check_mikey(run).unwrap();
-    let messages = seen.iter().filter(|seen| seen.carrier == "MESSAGE");
+    let of_gms = |seen: &&tshark::SeenMikey| {
+        seen.carrier == "MESSAGE" && seen.identities[0] == "sip:gms@mc.example"
+    };
+    let messages = seen.iter().filter(of_gms);
     for message in messages {
         let member = message.identities[1].as_str();
-        assert!(
-            ["sip:alice@mc.example", "sip:bob@mc.example"].contains(&member),
-            "{message:?}"
-        );
+        assert!([ALICE, BOB].contains(&member), "{message:?}");
     }
 }
 
@@ -290,7 +297,9 @@ async fn a_group_that_becomes_protected_is_from_then_on() {
         assert!(warning.starts_with("305 "), "{warning}");
     }
     drop(outsider);
-    let (alice, bob) = (party(&lab, "alice").await, party(&lab, "bob").await);
+    // The server still knows the outsider, who is bob, as a client of his.
+    let alice = party(&lab, "alice", 1).await;
+    let bob = party(&lab, "bob", 2).await;
     assert!(!a_call(&alice, &bob).await);
 
     let (mut at_alice, mut at_bob) = (alice.follow(), bob.follow());
@@ -319,9 +328,10 @@ async fn a_group_that_becomes_protected_is_from_then_on() {
     assert!(opened.media >= 10, "{opened:?}");
 }
 
-async fn party(lab: &Lab, user: &str) -> Party {
+async fn party(lab: &Lab, user: &str, clients: usize) -> Party {
     let party = Party::start(lab, user, &[GROUP]).await.unwrap();
     party.until_ready(PATIENCE).await.unwrap();
+    until_affiliated(lab, &format!("sip:{user}@mc.example"), clients).await;
     party
 }
 
@@ -330,7 +340,7 @@ async fn a_call(alice: &Party, bob: &Party) -> bool {
     let group: GroupId = GROUP.parse().unwrap();
     let (mut at_alice, mut at_bob) = (alice.follow(), bob.follow());
     alice.client.group_call(&group, true).await.unwrap();
-    let protected = call_is_protected(&mut at_bob).await;
+    let protected = call_is_protected(&mut at_bob, GROUP).await;
     granted(&mut at_alice).await;
     speak(alice, &(&group).into()).await;
     hears(&mut at_bob).await;
