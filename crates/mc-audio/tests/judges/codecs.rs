@@ -137,14 +137,13 @@ fn we_decode_the_amr_wb_of_vo_amrwbenc() {
             let ratio = snr_of_speech(&heard, &theirs);
             assert!(ratio > closeness(who), "{mode:?} {who} {ratio}");
         }
-        // Our encoder is as good as theirs. Above the lowest mode it mostly makes the same octets, but
-        // the sentence is spoken anew each time, and one value rounded otherwise changes all after it.
+        // Our encoder is as good as theirs; above the lowest mode it is the same, bit by bit.
         let from_us = payloads(&speech, mode);
         let score = |sound: &[i16]| judge(&speech, sound).unwrap().score;
         let (from_theirs, from_ours) = (score(&heard), score(&decode(&from_us)));
         let scores = format!("{mode:?}: vo-amrwbenc {from_theirs:.4}, ours {from_ours:.4}");
         assert!((from_theirs - from_ours).abs() < 0.01, "{scores}");
-        assert_eq!(from_us.len(), from_them.len(), "{mode:?}");
+        assert!(mode == Mode::Kbps6_60 || from_us == from_them, "{mode:?}");
     }
 }
 
