@@ -55,6 +55,7 @@ killed! {
     the_gateway_7_3: MigratedClients, radios_are_lost_with (gateway);
     the_gateway_7_4: ExternalDomain, radios_are_lost_with (gateway);
     the_radio_network_7_1: SingleClient, radios_are_lost_with (radios);
+    the_gateway_as_a_radio_talks_7_1: SingleClient, talker_is_lost_with (gateway);
     the_gateway_as_a_radio_talks_7_3: MigratedClients, talker_is_lost_with (gateway);
     the_radio_network_as_a_radio_talks_7_1: SingleClient, talker_is_lost_with (radios);
 }
