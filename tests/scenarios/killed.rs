@@ -126,7 +126,7 @@ async fn talker_is_lost_with(stage: &mut Stage, service: &str) {
     let before = acknowledged(&stage.lab).await;
     let mut at_bob = stage.bob.follow();
     let (wav, _) = sentence("lmr.wav");
-    stage.radios.talk(stage.site.units[0], wav).await.unwrap();
+    let cut_off = stage.radios.talk(stage.site.units[0], wav).await.unwrap();
     speech_at(&mut at_bob, INTO_SPEECH).await;
     stage.lab.crash(service).unwrap();
     // The floor is free when no speech comes any more (TS 24.380 T1).
@@ -141,6 +141,11 @@ async fn talker_is_lost_with(stage: &mut Stage, service: &str) {
     let crash = Crash::healing(service, &before);
     stage.lab.restart(service).await.unwrap();
     heal(stage, &crash).await;
+    if service != stage.site.radios().name {
+        // On the air he talks on, and a gateway that is back takes him up where he is.
+        stage.radios.until_ended(cut_off.id).await.unwrap();
+        until_bridge(stage, "state", "idle").await;
+    }
     stage.radio_talks(stage.site.units[1]).await;
     alice_is_heard_by_radio(stage).await;
 }
