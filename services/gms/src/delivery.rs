@@ -2,8 +2,9 @@
 //!
 //! One worker takes the jobs in order. A replaced key is told to be revoked only after its successor
 //! has come into use everywhere, so that nothing of a talk burst is lost; after a removal, as soon as
-//! the successor was brought to all who answer. A revocation that is due survives a restart. Within a job every subscriber
-//! is served on its own, and one that does not answer is passed over after the configured time.
+//! the successor was brought to all who answer. A revocation that is due survives a restart. Within a
+//! job every subscriber is served on its own, and one that does not answer is passed over after the
+//! configured time.
 
 mod key_message;
 mod ledger;
