@@ -21,7 +21,7 @@ const LAYERS: &[(u32, &[&str])] = &[
         ],
     ),
     (20, &["mikey", "kms-protocol"]),
-    (30, &["mc-media"]),
+    (30, &["mc-media", "published-domain"]),
     (35, &["mc-runtime"]),
     (40, &["mc-client"]),
     (50, &["idms", "kms", "gms", "mcptt-server"]),
