@@ -1,5 +1,6 @@
 //! HTTPS server and client on rustls with the ring provider.
 
+mod held;
 mod limit;
 mod traced;
 
@@ -13,6 +14,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum_server::Handle;
+use axum_server::accept::DefaultAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -21,6 +23,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
+
+use self::held::Admitting;
+use crate::places::Places;
 
 pub use traced::{AnswerName, CORRELATION_HEADER, CorrelationId, HttpTrace, traced};
 
@@ -111,6 +116,13 @@ pub fn install_crypto_provider() {
     });
 }
 
+/// How long a client may take for a TLS handshake, for its first request's head and for each further
+/// one; also how long its connection may be silent between two of them over HTTP/1.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most connections of one server; the one that waited longest is closed for the next.
+const MAX_CONNECTIONS: usize = 512;
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -140,6 +152,24 @@ pub async fn serve(
     router: Router,
     shutdown: CancellationToken,
 ) -> Result<Server, HttpError> {
+    let bounds = Bounds {
+        places: Places::new(MAX_CONNECTIONS),
+        head: HEAD_TIMEOUT,
+    };
+    serve_within(bounds, config, router, shutdown).await
+}
+
+struct Bounds {
+    places: Places,
+    head: Duration,
+}
+
+async fn serve_within(
+    Bounds { places, head }: Bounds,
+    config: &ServerConfig,
+    router: Router,
+    shutdown: CancellationToken,
+) -> Result<Server, HttpError> {
     let bind = |source| HttpError::Bind {
         address: config.listen,
         source,
@@ -152,19 +182,22 @@ pub async fn serve(
     let router = bounded(router, config);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let handle = Handle::new();
-    let mut server =
-        axum_server::Server::<SocketAddr>::from_listener(listener).handle(handle.clone());
-    server
-        .http_builder()
-        .http1()
-        .header_read_timeout(Duration::from_secs(10));
+    let mut server = axum_server::Server::<SocketAddr>::from_listener(listener)
+        .handle(handle.clone())
+        .first_request_timeout(head);
+    server.http_builder().http1().header_read_timeout(head);
     let task = match tls {
         Some(tls) => {
-            let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls)))
-                .handshake_timeout(Duration::from_secs(10));
+            let inner = RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls)))
+                .handshake_timeout(head);
+            let acceptor = Admitting { inner, places };
             tokio::spawn(server.acceptor(acceptor).serve(service))
         }
-        None => tokio::spawn(server.serve(service)),
+        None => {
+            let inner = DefaultAcceptor::new();
+            let acceptor = Admitting { inner, places };
+            tokio::spawn(server.acceptor(acceptor).serve(service))
+        }
     };
     tokio::spawn(async move {
         shutdown.cancelled().await;

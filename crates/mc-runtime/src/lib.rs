@@ -13,6 +13,7 @@ pub mod health;
 pub mod http;
 pub mod logging;
 pub mod operator;
+mod places;
 mod rng;
 #[cfg(feature = "sealing")]
 pub mod sealing;

@@ -26,6 +26,10 @@ use crate::trace::Tracer;
 
 use self::core::{Command, Core};
 
+/// Most seconds for one message over TCP. The largest has 64 KiB and needs less over any path that
+/// carries speech; without a limit an octet now and then would hold a connection for ever.
+const MESSAGE_TIMEOUT_S: u64 = 10;
+
 /// The `[sip]` section of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -35,11 +39,15 @@ pub struct SipConfig {
     /// Address written into Via and Contact when it differs from `bind`. Default: `bind`, or for a
     /// wildcard address the local address that faces the peer.
     pub advertised: Option<SocketAddr>,
-    /// Most TCP connections at a time; further ones are closed at once. Default 512.
+    /// Most TCP connections at a time. When they are all taken, one whose peer never completed a
+    /// message is closed for the next; without such a one the next is closed. Default 512.
     pub max_connections: usize,
     /// Most messages accepted per second from one connection, or from one address over UDP;
     /// UDP messages above are dropped, TCP is read more slowly. Default 2000.
     pub max_messages_per_s: u32,
+    /// Seconds a message may take over TCP from its first octet to its last, then its connection is
+    /// closed. Default 10.
+    pub message_timeout_s: u64,
     /// Seconds after which a silent TCP connection is closed. Default 3600.
     pub idle_timeout_s: u64,
     /// Requests that may wait for the application; more are answered with 503. Default 1024.
@@ -53,6 +61,7 @@ impl Default for SipConfig {
             advertised: None,
             max_connections: 512,
             max_messages_per_s: 2000,
+            message_timeout_s: MESSAGE_TIMEOUT_S,
             idle_timeout_s: 3600,
             queue: 1024,
         }

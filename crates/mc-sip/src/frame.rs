@@ -31,6 +31,13 @@ impl StreamFramer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Whether a message has begun that is not complete yet; line ends before one are not part of it
+    /// (RFC 3261 7.5).
+    #[must_use]
+    pub fn is_in_message(&self) -> bool {
+        self.buffer.iter().any(|b| !matches!(b, b'\r' | b'\n'))
+    }
+
     /// The next frame, or `None` when more bytes are needed.
     ///
     /// # Errors

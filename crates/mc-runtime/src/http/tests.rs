@@ -2,6 +2,9 @@ use std::io::Write;
 
 use axum::routing::{get, post};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -170,4 +173,102 @@ async fn an_exchange_is_told_under_the_identifier_its_client_gets() {
     }
     assert_eq!(told, expected);
     shutdown.cancel();
+}
+
+fn bounds(places: usize) -> Bounds {
+    Bounds {
+        places: Places::new(places),
+        head: Duration::from_secs(1),
+    }
+}
+
+/// Begins with `octets`, then sends `then` every 200 ms; how long until it is closed,
+/// and what was answered.
+async fn slow_peer(address: SocketAddr, octets: &[u8], then: u8) -> (Duration, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(octets).await.unwrap();
+    let (begun, mut answer) = (Instant::now(), Vec::new());
+    loop {
+        tokio::select! {
+            read = stream.read_buf(&mut answer) => if read.unwrap_or(0) == 0 { break },
+            () = tokio::time::sleep(Duration::from_millis(200)) => {
+                if stream.write_all(&[then]).await.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    (
+        begun.elapsed(),
+        String::from_utf8_lossy(&answer).into_owned(),
+    )
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_slowly_is_cut_off() {
+    let router = Router::new().route("/echo", post(|body: String| async move { body }));
+    let shutdown = CancellationToken::new();
+    let config = ServerConfig {
+        request_timeout_s: 1,
+        ..ServerConfig::plain(SocketAddr::from(([127, 0, 0, 1], 0)))
+    };
+    let server = serve_within(bounds(512), &config, router, shutdown.clone());
+    let server = server.await.unwrap();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let body = b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9000\r\n\r\n";
+    let slow: [(&str, &[u8], u8); 5] = [
+        ("nothing that tells the version", b"P", b'R'),
+        ("a head", b"GET / HTTP/1.1\r\nHost: h\r\nX: ", b'x'),
+        ("frames", preface, 0),
+        ("a body", body, b'x'),
+        (
+            "a second head",
+            b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET ",
+            b'/',
+        ),
+    ];
+    for (what, octets, then) in slow {
+        let (took, answer) = slow_peer(server.address, octets, then).await;
+        assert!(took <= Duration::from_secs(9), "{what}: {took:?}");
+        assert_eq!(
+            what == "a body",
+            answer.starts_with("HTTP/1.1 408 "),
+            "{what}: {answer}"
+        );
+    }
+    shutdown.cancel();
+}
+
+#[tokio::test]
+async fn a_server_full_of_slow_peers_serves_the_next_one() {
+    let body = b"POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n".as_slice();
+    let handshake = b"\x16\x03\x01\x02\x00\x01".as_slice();
+    for (tls, begun) in [(false, body), (true, handshake)] {
+        let lab = Lab::new();
+        let mut config = lab.server();
+        config.tls = config.tls.filter(|_| tls);
+        let router = Router::new()
+            .route("/", get(|| async { "hello" }))
+            .route("/echo", post(|body: String| async move { body }));
+        let shutdown = CancellationToken::new();
+        let server = serve_within(bounds(4), &config, router, shutdown.clone());
+        let server = server.await.unwrap();
+        let mut slow = Vec::new();
+        for _ in 0..8 {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            stream.write_all(begun).await.unwrap();
+            slow.push(stream);
+        }
+        let client = client(&ClientConfig {
+            ca: Some(lab.path("ca.pem")),
+            ..ClientConfig::default()
+        })
+        .unwrap();
+        let scheme = if tls { "https" } else { "http" };
+        let url = format!("{scheme}://localhost:{}", server.address.port());
+        let text = client.get(&url).send().await.unwrap().text().await.unwrap();
+        assert_eq!(text, "hello");
+        assert_eq!(slow[0].read(&mut [0; 1]).await.unwrap_or(0), 0);
+        shutdown.cancel();
+    }
 }

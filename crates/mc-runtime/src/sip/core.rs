@@ -23,6 +23,7 @@ use super::tcp::{Connection, FromConnection};
 use super::{
     Incoming, IncomingRequest, RequestError, SipConfig, SipEndpoint, SipTrace, WireMessage,
 };
+use crate::places::{Place, Places};
 
 /// Messages that may wait in one connection's queue before it is given up.
 const CONNECTION_QUEUE: usize = 512;
@@ -61,6 +62,7 @@ pub(super) struct Core {
     pending: HashMap<TransactionId, Pending>,
     handles: HashMap<u64, TransactionId>,
     links: HashMap<SocketAddr, Link>,
+    places: Places,
     next_link: u64,
     to_core: mpsc::Sender<FromConnection>,
     from_connections: Option<mpsc::Receiver<FromConnection>>,
@@ -76,6 +78,7 @@ impl Core {
         incoming: mpsc::Sender<Incoming>,
     ) -> Self {
         let (to_core, from_connections) = mpsc::channel(1024);
+        let places = Places::new(config.max_connections);
         Self {
             config,
             layer: TransactionLayer::new(transactions),
@@ -85,6 +88,7 @@ impl Core {
             pending: HashMap::new(),
             handles: HashMap::new(),
             links: HashMap::new(),
+            places,
             next_link: 0,
             to_core,
             from_connections: Some(from_connections),
@@ -257,13 +261,16 @@ impl Core {
 
     async fn on_accept(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
         match accepted {
-            Ok((stream, address)) if self.links.len() < self.config.max_connections => {
-                let (connection, queue) = self.link(address);
+            Ok((stream, address)) => {
+                let Some(place) = self.places.admit(address.ip()) else {
+                    tracing::info!(peer = %address, "too many connections");
+                    return;
+                };
+                let (connection, queue) = self.link(address, place);
                 self.endpoint
                     .tasks
                     .spawn(connection.accepted(stream, queue));
             }
-            Ok((_, address)) => tracing::info!(peer = %address, "too many connections"),
             Err(error) => {
                 tracing::warn!(%error, "connection was not accepted");
                 // Out of file descriptors: accepting again at once would spin.
@@ -272,7 +279,7 @@ impl Core {
         }
     }
 
-    fn link(&mut self, address: SocketAddr) -> (Connection, mpsc::Receiver<Vec<u8>>) {
+    fn link(&mut self, address: SocketAddr, place: Place) -> (Connection, mpsc::Receiver<Vec<u8>>) {
         let (queue, out) = mpsc::channel(CONNECTION_QUEUE);
         self.next_link += 1;
         let number = self.next_link;
@@ -281,8 +288,10 @@ impl Core {
         let connection = Connection {
             address,
             number,
+            place,
             rate: self.config.max_messages_per_s,
             idle: Duration::from_secs(self.config.idle_timeout_s.max(1)),
+            message_timeout: Duration::from_secs(self.config.message_timeout_s.max(1)),
             to_core: self.to_core.clone(),
             shutdown: self.endpoint.shutdown.clone(),
         };
@@ -399,7 +408,8 @@ impl Core {
 
     fn send_tcp(&mut self, address: SocketAddr, raw: Vec<u8>) {
         if !self.links.contains_key(&address) {
-            let (connection, queue) = self.link(address);
+            let place = self.places.take(address.ip());
+            let (connection, queue) = self.link(address, place);
             self.endpoint.tasks.spawn(connection.dialled(queue));
         }
         let full = self

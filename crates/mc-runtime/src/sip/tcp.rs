@@ -7,10 +7,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::{Duration, Instant, sleep, timeout};
+use tokio::time::{Duration, Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::limits::Bucket;
+use crate::places::Place;
 
 /// How long a connection attempt may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,8 +32,10 @@ pub(super) enum FromConnection {
 pub(super) struct Connection {
     pub(super) address: SocketAddr,
     pub(super) number: u64,
+    pub(super) place: Place,
     pub(super) rate: u32,
     pub(super) idle: Duration,
+    pub(super) message_timeout: Duration,
     pub(super) to_core: mpsc::Sender<FromConnection>,
     pub(super) shutdown: CancellationToken,
 }
@@ -78,6 +81,7 @@ impl Connection {
         tokio::select! {
             () = self.read(reader, pong) => {}
             () = write(writer, queue, pongs) => {}
+            () = self.place.withdrawn().cancelled() => {}
             () = self.shutdown.cancelled() => {}
         }
     }
@@ -86,10 +90,15 @@ impl Connection {
         let mut framer = StreamFramer::new();
         let mut bucket = Bucket::new(self.rate, Instant::now());
         let mut buffer = vec![0; 16_384];
+        let mut message_due = None;
         loop {
-            let Ok(Ok(length)) = timeout(self.idle, reader.read(&mut buffer)).await else {
+            let due = message_due.unwrap_or_else(|| Instant::now() + self.idle);
+            let Ok(received) = timeout_at(due, reader.read(&mut buffer)).await else {
+                let (peer, in_message) = (self.address, message_due.is_some());
+                tracing::info!(%peer, in_message, "nothing complete came in time, closing");
                 return;
             };
+            let length = received.unwrap_or(0);
             if length == 0 {
                 return;
             }
@@ -99,6 +108,8 @@ impl Connection {
                     Ok(None) => break,
                     Ok(Some(Frame::Ping)) => drop(pong.try_send(())),
                     Ok(Some(Frame::Message(message))) => {
+                        self.place.keep();
+                        message_due = None;
                         while !bucket.take(Instant::now()) {
                             sleep(bucket.wait()).await;
                         }
@@ -117,6 +128,9 @@ impl Connection {
                     }
                 }
             }
+            message_due = framer
+                .is_in_message()
+                .then(|| message_due.unwrap_or_else(|| Instant::now() + self.message_timeout));
         }
     }
 }

@@ -8,6 +8,7 @@ use mc_sip::{Dialog, Method, NameAddr, Peer, Request, StatusCode, Transport, Uri
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -146,11 +147,7 @@ async fn a_request_nobody_answers_gets_500_and_a_dead_peer_503() {
     server.close().await;
     let mut responses = client.request(request(Method::Options), Peer::tcp(server.local_address()));
     // Either the old connection is still known, or dialling fails at once.
-    let error = tokio::time::timeout(
-        std::time::Duration::from_secs(40),
-        responses.final_response(),
-    )
-    .await;
+    let error = tokio::time::timeout(Duration::from_secs(40), responses.final_response()).await;
     assert!(matches!(
         error,
         Ok(Err(RequestError::Unreachable | RequestError::TimedOut))
@@ -237,13 +234,107 @@ async fn connections_above_the_limit_are_closed() {
     })
     .await;
     let mut first = TcpStream::connect(server.local_address()).await.unwrap();
-    first.write_all(b"\r\n\r\n").await.unwrap();
+    let whole = raw("MESSAGE", "Max-Forwards: x\r\nContent-Length: 0\r\n");
+    first.write_all(&whole).await.unwrap();
+    assert_ne!(first.read(&mut [0; 1024]).await.unwrap(), 0);
     let mut pong = [0; 2];
-    first.read_exact(&mut pong).await.unwrap();
     let mut second = TcpStream::connect(server.local_address()).await.unwrap();
     assert_eq!(second.read(&mut pong).await.unwrap_or(0), 0);
     first.write_all(b"\r\n\r\n").await.unwrap();
     first.read_exact(&mut pong).await.unwrap();
+}
+
+/// Sends the octets one every 200 ms, then nothing; how long it takes until the peer closes.
+async fn until_closed(stream: &mut TcpStream, octets: &[u8]) -> Duration {
+    let begun = Instant::now();
+    let mut byte = [0; 1];
+    for octet in octets {
+        if stream.write_all(&[*octet]).await.is_err() {
+            break;
+        }
+        tokio::select! {
+            _ = stream.read(&mut byte) => return begun.elapsed(),
+            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        }
+    }
+    let _ = stream.read(&mut byte).await;
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn a_message_that_trickles_in_ends_its_connection() {
+    let config = SipConfig {
+        message_timeout_s: 1,
+        ..config()
+    };
+    let (server, mut incoming) = endpoint_with(config).await;
+    let mut stream = TcpStream::connect(server.local_address()).await.unwrap();
+    // A whole message first: who behaved once has the limit too.
+    let whole = raw("OPTIONS", "Content-Length: 0\r\n");
+    stream.write_all(&whole).await.unwrap();
+    next_request(&mut incoming)
+        .await
+        .respond_status(StatusCode::OK);
+    let mut answer = [0; 1024];
+    assert_ne!(stream.read(&mut answer).await.unwrap(), 0);
+    let took = until_closed(&mut stream, &whole).await;
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+    // Its octets alone would take half a minute.
+    assert!(took <= Duration::from_secs(10), "{took:?}");
+    assert!(incoming.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_silent_connection_and_one_that_pings_outlive_the_limit_of_a_message() {
+    let config = SipConfig {
+        idle_timeout_s: 3,
+        message_timeout_s: 1,
+        ..config()
+    };
+    let (server, _incoming) = endpoint_with(config).await;
+    let mut stream = TcpStream::connect(server.local_address()).await.unwrap();
+    stream.write_all(b"\r\n\r\n").await.unwrap();
+    let mut pong = [0; 2];
+    stream.read_exact(&mut pong).await.unwrap();
+    // The pong of a peer (RFC 5626 4.4.1) begins no message either.
+    let took = until_closed(&mut stream, b"\r\n").await;
+    assert!(took >= Duration::from_secs(3), "{took:?}");
+}
+
+#[tokio::test]
+async fn who_never_completed_a_message_gives_way_when_all_places_are_taken() {
+    let (server, mut incoming) = endpoint_with(SipConfig {
+        max_connections: 4,
+        ..config()
+    })
+    .await;
+    let (client, _client_in) = endpoint().await;
+    let to = Peer::tcp(server.local_address());
+    let mut responses = client.request(request(Method::Options), to);
+    let first = next_request(&mut incoming).await;
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(server.local_address()).await.unwrap();
+        stream.write_all(b"OPTIONS sip:").await.unwrap();
+        slow.push(stream);
+    }
+    // The oldest of them are closed, and a new client is served all the same.
+    assert_eq!(slow[0].read(&mut [0; 1]).await.unwrap_or(0), 0);
+    let (late, _late_in) = endpoint().await;
+    let mut answered = late.request(request(Method::Options), to);
+    next_request(&mut incoming)
+        .await
+        .respond_status(StatusCode::OK);
+    assert_eq!(
+        answered.final_response().await.unwrap().status,
+        StatusCode::OK
+    );
+    first.respond_status(StatusCode::OK);
+    assert_eq!(
+        responses.final_response().await.unwrap().status,
+        StatusCode::OK
+    );
+    assert!(client.is_connected(to) && late.is_connected(to));
 }
 
 #[tokio::test]
@@ -264,7 +355,7 @@ async fn a_connection_that_the_peer_ended_is_known_to_be_gone() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), gone)
+    tokio::time::timeout(Duration::from_secs(10), gone)
         .await
         .unwrap();
     assert!(client.is_connected(Peer::udp(server.local_address())));
