@@ -609,7 +609,7 @@ async fn a_foreign_softphone_takes_part() {
         "/usr/lib/x86_64-linux-gnu/baresip/modules",
     ];
     let modules = modules.iter().find(|m| std::path::Path::new(m).exists());
-    let modules = modules.expect("baresip is missing: run `make deps`");
+    let modules = modules.expect("baresip is missing: run `make test`");
     let config = format!(
         "poll_method epoll\nsip_listen 127.0.0.1:0\naudio_source aufile,{path}/say.wav\n\
          audio_player aubridge,lmr\naudio_alert aufile,{path}/say.wav\nausrc_srate 8000\n\
@@ -632,7 +632,7 @@ async fn a_foreign_softphone_takes_part() {
         .stderr(std::process::Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .expect("baresip is missing: run `make deps`");
+        .expect("baresip is missing: run `make test`");
 
     assert_eq!(notice(&mut notices, "on").await.talker.unit, "1042");
     assert_eq!(notice(&mut notices, "off").await.talker.unit, "1042");

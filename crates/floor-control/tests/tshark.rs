@@ -167,7 +167,7 @@ fn tshark_reads_every_message_without_complaint() {
         .args(["-d", &format!("udp.port=={PORT},rtcp"), "-V", "-r"])
         .arg(&file)
         .output()
-        .expect("tshark is missing: run `make deps`");
+        .expect("tshark is missing: run `make test`");
     fs::remove_file(&file).unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(

@@ -417,7 +417,7 @@ fn xmllint(schema: &Path, file: &Path, xml: &str) -> Option<String> {
         .args(["--noout", "--nonet", "--schema"])
         .args([schema, file])
         .output()
-        .expect("xmllint missing: run `make deps`");
+        .expect("xmllint missing: run `make test`");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     (!output.status.success()).then_some(said)
 }

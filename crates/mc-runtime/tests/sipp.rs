@@ -64,7 +64,7 @@ fn sipp(scenario: &str, transport: Transport, arguments: &[String]) -> Child {
         .stderr(Stdio::inherit())
         .kill_on_drop(true)
         .spawn()
-        .expect("sipp is not installed: run `make deps`")
+        .expect("sipp is not installed: run `make test`")
 }
 
 /// Answers every call like a simple softphone until the channel closes.

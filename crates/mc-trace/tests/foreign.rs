@@ -103,7 +103,7 @@ fn tshark(capture: &[u8], arguments: &[&str]) -> String {
         .arg(file.path())
         .args(arguments)
         .output()
-        .expect("tshark is not installed: run `make deps`");
+        .expect("tshark is not installed: run `make test`");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
         output.status.success(),
@@ -239,7 +239,7 @@ fn sngrep_takes_our_hep3() {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
-        .expect("sngrep is not installed: run `make deps`");
+        .expect("sngrep is not installed: run `make test`");
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
     sender.connect(at(port)).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);

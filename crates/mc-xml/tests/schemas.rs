@@ -32,7 +32,7 @@ fn xmllint(schema: &Path, document: &Path) -> Output {
         .args(["--noout", "--nonet", "--schema"])
         .args([schema, document])
         .output()
-        .expect("xmllint missing: run `make deps`")
+        .expect("xmllint missing: run `make test`")
 }
 
 #[test]

@@ -347,7 +347,7 @@ fn xmlsec1(directory: &Path, arguments: &[&str]) -> std::process::Output {
         .current_dir(directory)
         .args(arguments)
         .output()
-        .expect("xmlsec1 is missing: run `make deps`")
+        .expect("xmlsec1 is missing: run `make test`")
 }
 
 fn accepted(output: &std::process::Output) -> bool {

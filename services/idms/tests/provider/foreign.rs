@@ -10,7 +10,7 @@ use crate::browser::Browser;
 use crate::lab::{Lab, PASSWORD, REDIRECT_URI};
 
 async fn run(mut command: Command) -> Output {
-    let missing = |e| panic!("{e}: run `make deps`");
+    let missing = |e| panic!("{e}: run `make test`");
     tokio::task::spawn_blocking(move || command.output())
         .await
         .unwrap()
