@@ -3,7 +3,8 @@
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-/// Reads an `xs:dateTime`; examples of the annex carry no zone, which then means UTC.
+/// Reads an `xs:dateTime`, without fractions of its seconds; examples of the annex carry no zone,
+/// which then means UTC.
 #[must_use]
 pub fn parse_date(text: &str) -> Option<OffsetDateTime> {
     // The RFC 3339 form needs a zone; a date without one ends in a digit of its seconds.
@@ -17,7 +18,12 @@ pub fn parse_date(text: &str) -> Option<OffsetDateTime> {
         &owned
     };
     let date = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    Some(date.to_offset(UtcOffset::UTC))
+    // The first and the last hours of the calendar may not be in it in UTC.
+    let date = date.checked_to_offset(UtcOffset::UTC)?;
+    (date.year() >= 0)
+        .then_some(date)?
+        .replace_nanosecond(0)
+        .ok()
 }
 
 /// Writes whole seconds with the zone `Z`.
@@ -46,6 +52,8 @@ mod tests {
             "2014-02-30T00:00:00Z",
             "2014-02-23T08:39",
             "T",
+            "9999-12-31T23:59:59-00:01",
+            "0000-01-01T00:00:00+00:01",
         ] {
             assert_eq!(unix(bad), None, "{bad}");
         }
@@ -55,5 +63,6 @@ mod tests {
     fn whole_seconds_round_trip() {
         let date = parse_date("2026-11-24T01:02:03.9Z").unwrap();
         assert_eq!(format_date(date), "2026-11-24T01:02:03Z");
+        assert_eq!(parse_date(&format_date(date)), Some(date));
     }
 }
