@@ -1,6 +1,8 @@
 //! Properties of the documents for any content: what is written reads the same, what is read is
 //! written so that it reads the same, bounds hold, and no octets make a reader panic.
 
+#![expect(clippy::unwrap_used, reason = "what is drawn is valid")]
+
 use kms_protocol::{
     CertCache, KMS_NS, KeyContent, KeyContentError, KeySet, KmsCertificate, KmsDocumentError,
     KmsError, KmsInit, KmsKeyProv, KmsMessage, KmsRequest, KmsResponse, ROOT, RedirectResponse,
