@@ -12,7 +12,7 @@ use mc_client::{
     Interconnection, InterconnectionConfig, McClient, MikeyConfig, ServerIdentities, SipLink,
     SpkConfig, SsrcShare, Step, StepFailure,
 };
-use mc_ids::{GroupId, KmsUri};
+use mc_ids::{GroupId, IdentityPattern, KmsUri};
 use mc_runtime::config::Secret;
 use mc_runtime::http;
 use mc_runtime::sip::SipConfig;
@@ -280,6 +280,8 @@ fn note(steps: &Mutex<Steps>, event: &ClientEvent) {
 pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientConfig, PartyError> {
     let name = |error: &dyn std::fmt::Display| PartyError::Name(error.to_string());
     let groups: Result<Vec<GroupId>, _> = groups.iter().map(|group| group.parse()).collect();
+    let gateways = crate::site::host_users().map(|user| user.parse()).collect();
+    let gateways: Result<Vec<IdentityPattern>, _> = gateways;
     let local = local_address(lab.addresses().of(PortName::McpttSip).ip());
     Ok(ClientConfig {
         node: user.to_owned(),
@@ -315,6 +317,8 @@ pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientCon
         functional_aliases: Vec::new(),
         manual_answer: false,
         max_private_calls: 1,
+        security_gateway: false,
+        gateways: gateways.map_err(|error| name(&error))?,
     })
 }
 

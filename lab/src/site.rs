@@ -123,6 +123,17 @@ impl Site {
     }
 }
 
+/// Users of the host's domain that are behind gateways (approaches 7.1 to 7.3): nothing in their keys
+/// says so, the operator of the host has to.
+pub fn host_users() -> impl Iterator<Item = String> {
+    let sites = Approach::ALL.map(Approach::site).into_iter();
+    let of_host = sites.filter(|site| site.domain == Domain::Primary);
+    of_host.flat_map(|site| match site.unit_is {
+        UnitIs::FunctionalAlias => vec![format!("sip:segy@{}", site.domain.name())],
+        UnitIs::User => site.units.map(|unit| site.address(unit)).to_vec(),
+    })
+}
+
 const fn radio_network(name: &'static str, health: PortName, template: &'static str) -> Service {
     Service {
         name,
@@ -251,6 +262,16 @@ static EXTERNAL_DOMAIN_SINGLE_USER: Site = Site {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_and_the_gms_are_told_of_the_same_users_behind_gateways() {
+        let gms = include_str!("../../deploy/lab/gms.toml");
+        let list = gms.split_once("gateways = [").unwrap().1;
+        let list = list.split_once(']').unwrap().0.split(',').map(str::trim);
+        let told = list.filter(|user| !user.is_empty());
+        let told: Vec<_> = told.map(|user| user.trim_matches('"').to_owned()).collect();
+        assert_eq!(told, host_users().collect::<Vec<_>>());
+    }
 
     #[test]
     fn an_approach_is_named_alike_on_the_command_line_in_the_record_and_by_its_site() {

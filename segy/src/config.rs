@@ -394,6 +394,7 @@ impl Config {
             groups: self.talkgroups.iter().map(|t| t.group.clone()).collect(),
             manual_answer: true,
             max_private_calls: self.private_calls.most,
+            security_gateway: true,
             ..self.mc.clone()
         }
     }

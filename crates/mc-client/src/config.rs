@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use mc_ids::{ClientId, GroupId};
+use mc_ids::{ClientId, GroupId, IdentityPattern};
 use mc_runtime::http;
 use mc_runtime::sip::SipConfig;
 use mc_sip::{Uri, name};
@@ -51,6 +51,15 @@ pub struct ClientConfig {
     /// Most private calls at a time, in either direction; further ones are busy (default 1).
     #[serde(default = "default_private_calls")]
     pub max_private_calls: usize,
+    /// Whether this client is one of a security gateway: the PCKs it makes say so (TS 33.180 E.6.9;
+    /// default false).
+    #[serde(default)]
+    pub security_gateway: bool,
+    /// Users behind security gateways, under a KMS that does not say so: calls to them are told as
+    /// ending there, and the PCKs made for them say so (default none). Not from a standard: see
+    /// `docs/protection.md`.
+    #[serde(default)]
+    pub gateways: Vec<IdentityPattern>,
     /// MCPTT client ID (default: made once and kept in the state directory).
     #[serde(default)]
     pub client_id: Option<ClientId>,

@@ -1,10 +1,10 @@
 //! The PCK of one private call (TS 33.180 5.6, 7.4.1): made by the caller, delivered to the called.
 
-use mc_ids::{McServiceId, NtpTime, Pck, PckId};
+use mc_ids::{KeyPurpose, McServiceId, NtpTime, Pck, PckId};
 use mc_media::Mki;
 use mikey::{
-    BuildError, CryptoSession, DistributedKey, Distribution, KmsCertificate, MediaKeys, Opened,
-    UserKeys, media_keys,
+    BuildError, CryptoSession, DistributedKey, Distribution, KeyParameters, KeyStatus,
+    KmsCertificate, MediaKeys, Opened, UserKeys, media_keys,
 };
 use rand_core::CryptoRng;
 
@@ -15,6 +15,7 @@ pub(crate) struct PrivateCallKey {
     id: PckId,
     rand: Vec<u8>,
     initiator: bool,
+    status: KeyStatus,
 }
 
 /// Why a verified message does not key this call.
@@ -26,6 +27,9 @@ pub(crate) enum PckRefused {
     /// Somebody else than the caller signed it.
     #[error("the PCK is not signed by the caller {0} (TS 33.180 5.6)")]
     Signer(McServiceId),
+    /// Its status says that it must not be used.
+    #[error("the PCK is revoked (TS 33.180 E.6.9)")]
+    Revoked,
 }
 
 impl PrivateCallKey {
@@ -38,7 +42,21 @@ impl PrivateCallKey {
             id: PckId::random(rng),
             rand,
             initiator: true,
+            status: KeyStatus::NOT_REVOKED,
         }
+    }
+
+    /// The same key, known to be held by a security gateway.
+    //= TS 33.180 E.6.9
+    #[must_use]
+    pub(crate) fn shared_with_gateway(mut self) -> Self {
+        self.status = self.status.shared_with_gateway();
+        self
+    }
+
+    /// Whether a security gateway holds it, as far as its maker knows.
+    pub(crate) const fn is_shared_with_gateway(&self) -> bool {
+        self.status.is_shared_with_gateway()
     }
 
     /// Takes over the key of a call that came in: it must be a PCK of the caller.
@@ -54,11 +72,17 @@ impl PrivateCallKey {
         if !opened.confirm_initiator(caller.as_str(), kms_initiator) {
             return Err(PckRefused::Signer(caller.clone()));
         }
+        let parameters = opened.key_parameters.as_ref();
+        let status = parameters.map_or(KeyStatus::NOT_REVOKED, |parameters| parameters.status);
+        if status.is_revoked() {
+            return Err(PckRefused::Revoked);
+        }
         Ok(Self {
             pck: key.clone(),
             id: *id,
             rand: opened.rand.clone(),
             initiator: false,
+            status,
         })
     }
 
@@ -136,7 +160,10 @@ impl PrivateCallKey {
             rand,
             // Recommended where a PCK crosses systems (TS 33.180 E.3.1).
             to_self: kms.kms_uri != callee.1.kms_uri,
-            key_parameters: None,
+            key_parameters: Some(KeyParameters {
+                status: self.status,
+                ..KeyParameters::in_use(KeyPurpose::Pck, None)
+            }),
         };
         distribution.pck(&self.pck, self.id, rng)
     }

@@ -104,7 +104,11 @@ impl Established {
         let key = PrivateCallKey::delivered(&opened, caller, kms);
         let key = key.map_err(|error| NotOpened::because(&error))?;
         self.export_pck(&key);
-        self.tell_gateway(caller);
+        // At a gateway that it is shared with one is nothing new.
+        let told = key.is_shared_with_gateway() && !self.config.security_gateway;
+        if told || self.ends_at_gateway(caller) {
+            self.tell_gateway(caller);
+        }
         let summary = format!("PCK {} of {} accepted", key.id(), caller.as_str());
         let event = Event::local(&names::MIKEY_VERIFIED, summary);
         self.shared.tracer.emit(event.key(key.id().key_id().0));

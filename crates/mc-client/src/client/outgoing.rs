@@ -215,8 +215,15 @@ impl Established {
         }
         let kms = self.ring.certificate_for(callee.as_str()).cloned();
         let kms = kms.ok_or_else(|| format!("no KMS is known that answers for {callee}"))?;
-        self.tell_gateway(callee);
-        let (key, root, callee) = (key.clone(), self.ring.root().clone(), callee.clone());
+        let ends_at_gateway = self.ends_at_gateway(callee);
+        if ends_at_gateway {
+            self.tell_gateway(callee);
+        }
+        let mut key = key.clone();
+        if ends_at_gateway || self.config.security_gateway {
+            key = key.shared_with_gateway();
+        }
+        let (root, callee) = (self.ring.root().clone(), callee.clone());
         let make = move || {
             let rng = &mut mc_runtime::rng();
             key.i_message(&keys, &root, (&callee, &kms), time, rng)

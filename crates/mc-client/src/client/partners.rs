@@ -92,10 +92,16 @@ impl Established {
         }
     }
 
-    /// Tells when end-to-end protection with a user ends at a security gateway.
+    /// Whether a user is behind a security gateway: by the certificate of his KMS, or by configuration.
+    //= TS 33.180 L.3.2
+    pub(super) fn ends_at_gateway(&self, user: &McServiceId) -> bool {
+        let user = user.as_str();
+        let listed = |pattern: &mc_ids::IdentityPattern| pattern.matches(user);
+        self.ring.ends_at_gateway(user) || self.config.gateways.iter().any(listed)
+    }
+
+    /// Tells that end-to-end protection with a user ends at a security gateway.
     pub(super) fn tell_gateway(&self, user: &McServiceId) {
-        if self.ring.ends_at_gateway(user.as_str()) {
-            self.emit(ClientEvent::EndsAtGateway { user: user.clone() });
-        }
+        self.emit(ClientEvent::EndsAtGateway { user: user.clone() });
     }
 }

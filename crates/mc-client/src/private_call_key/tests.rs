@@ -106,6 +106,27 @@ fn a_key_of_somebody_else_than_the_caller_or_of_another_kind_is_not_taken() {
 }
 
 #[test]
+fn whether_a_gateway_holds_the_key_is_said_in_its_status() {
+    let (kms, keys) = domain();
+    let of = |uri| keys.iter().find(|keys| keys.identity() == uri).unwrap();
+    let rng = &mut mc_runtime::rng();
+    let own = PrivateCallKey::draw(rng);
+    for (key, status) in [(own.clone(), 1), (own.shared_with_gateway(), 3)] {
+        let message = key.i_message(of(ALICE), &kms, (&user(BOB), &kms), NOW, rng);
+        let (mut opened, kms) = opened(&message.unwrap());
+        let parameters = opened.key_parameters.as_mut().unwrap();
+        assert_eq!((parameters.key_type, parameters.status.0), (1, status));
+        let called = PrivateCallKey::delivered(&opened, &user(ALICE), &kms).unwrap();
+        assert_eq!(called.is_shared_with_gateway(), status == 3);
+
+        let parameters = opened.key_parameters.as_mut().unwrap();
+        parameters.status.0 &= !1;
+        let refused = PrivateCallKey::delivered(&opened, &user(ALICE), &kms);
+        assert_eq!(refused.unwrap_err(), PckRefused::Revoked);
+    }
+}
+
+#[test]
 fn our_message_opens_at_the_called_party_only() {
     let (kms, keys) = domain();
     let of = |uri| keys.iter().find(|keys| keys.identity() == uri).unwrap();
