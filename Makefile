@@ -24,11 +24,11 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
 
 demo: $(STAMPS)/build target/speech/.done ## set up, build, run the calls with real speech, print the table
-	cargo build --release --quiet $(BINARIES)
+	cargo build --release $(BINARIES)
 	target/release/mcbox --state $(MCBOX_STATE) demo
 
 lab: $(STAMPS)/build target/speech/.done ## start the lab and keep it running until Ctrl-C
-	cargo build --release --quiet $(BINARIES)
+	cargo build --release $(BINARIES)
 	target/release/mcbox --state $(MCBOX_STATE) up
 
 lab-down: ## stop the lab and remove its state

@@ -1,47 +1,16 @@
 //! Against the PCK message and keys of an independent program, and messages of our own.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use mc_ids::{CskId, Key128 as _, KeyId, KeyPeriod};
+use mc_ids::{CskId, Key128 as _, KeyId};
 use mikey::{ReplayCache, Unverified, VerifyPolicy};
-use mikey_sakke::{eccsi, sakke};
-use serde_json::Value;
+use published_domain::NOW;
 
 use super::*;
 
-const NOW: NtpTime = NtpTime(0xec89_8da8_0000_0000);
 const ALICE: &str = "sip:alice@example.org";
 const BOB: &str = "sip:bob@example.org";
 
-fn vectors() -> Value {
-    let text = include_str!("../../../../tests/vectors/mikey.json");
-    serde_json::from_str(text).unwrap()
-}
-
-fn octets(value: &Value) -> Vec<u8> {
-    hex::decode(value.as_str().unwrap()).unwrap()
-}
-
 fn domain() -> (KmsCertificate, Vec<UserKeys>) {
-    let value = &vectors()["provisioning"];
-    let kms = KmsCertificate {
-        kms_uri: "kms.example.org".parse().unwrap(),
-        period: KeyPeriod::new(2_592_000, 0).unwrap(),
-        encryption: sakke::PublicKey::from_octets(&octets(&value["PubEncKey"])).unwrap(),
-        authentication: eccsi::AuthenticationKey::from_octets(&octets(&value["PubAuthKey"]))
-            .unwrap(),
-        is_security_gateway: false,
-        domains: mikey::Domains::Unlisted,
-    };
-    let number = kms.period.number_at(NOW);
-    let users = value["identities"].as_array().unwrap().iter();
-    let keys = users.map(|user| {
-        let [rsk, ssk, pvt] = ["rsk", "ssk", "pvt"].map(|name| octets(&user[name]));
-        let uri = user["uri"].as_str().unwrap();
-        UserKeys::validated(&kms, uri, number, &rsk, &ssk, &pvt).unwrap()
-    });
-    let keys = keys.collect();
-    (kms, keys)
+    (published_domain::kms(), published_domain::keys())
 }
 
 fn opened(message: &[u8]) -> (Opened, KmsCertificate) {
@@ -61,9 +30,7 @@ fn user(uri: &str) -> McServiceId {
 
 #[test]
 fn the_message_of_another_program_keys_both_directions() {
-    let vector = vectors()["annex_e"]["pck"].clone();
-    let message = STANDARD.decode(vector["I_MESSAGE_base64"].as_str().unwrap());
-    let (opened, kms) = opened(&message.unwrap());
+    let (opened, kms) = opened(&published_domain::message("pck"));
     let called = PrivateCallKey::delivered(&opened, &user(ALICE), &kms).unwrap();
     assert_eq!(called.mki().to_string(), "16992638");
     let caller = called.far_end();
@@ -89,9 +56,7 @@ fn the_message_of_another_program_keys_both_directions() {
 
 #[test]
 fn a_key_of_somebody_else_than_the_caller_or_of_another_kind_is_not_taken() {
-    let vector = vectors()["annex_e"]["pck"].clone();
-    let message = STANDARD.decode(vector["I_MESSAGE_base64"].as_str().unwrap());
-    let (pck, kms) = opened(&message.unwrap());
+    let (pck, kms) = opened(&published_domain::message("pck"));
     let mallory = user("sip:mallory@example.org");
     let refused = PrivateCallKey::delivered(&pck, &mallory, &kms);
     assert_eq!(refused.unwrap_err(), PckRefused::Signer(mallory));
