@@ -14,7 +14,7 @@ use mc_client::{Callee, ClientEvent, Commencement, PrivateCall};
 use mc_ids::GroupId;
 use serde_json::Value;
 
-use crate::support::{GROUP, PATIENCE, kept, logged, ready, start, until, until_affiliated};
+use crate::support::{GROUP, PATIENCE, kept, logged, ready, start, until};
 
 pub(crate) fn sentence(name: &str) -> (Vec<u8>, Vec<i16>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -239,7 +239,6 @@ async fn a_talkgroup_nobody_mapped_stays_on_the_radio_side() {
     let dir = tempfile::tempdir().unwrap();
     let lab = start(&dir).await;
     let alice = ready(&lab, "alice").await;
-    until_affiliated(&lab, "sip:alice@mc.example", 1).await;
     let radios = Radios::at(lab.addresses().of(PortName::LmrSim)).unwrap();
     let (before, gateway) = (kept(&lab).await, status(&lab).await);
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use lab::parties::Party;
 use mc_client::{CallId, ClientEvent, SpeechFrame};
 use mc_ids::GroupId;
 use testkit::{libsrtp, tshark};
 
-use crate::support::{GROUP, ready, recording, start, until};
+use crate::support::{GROUP, PATIENCE, ready, recording, start, until, until_traced};
 
 #[tokio::test]
 async fn alice_speaks_and_bob_hears_her() {
@@ -68,4 +69,43 @@ async fn alice_speaks_and_bob_hears_her() {
     }
     let opened = libsrtp::check_media(&run).unwrap();
     assert!(opened.media >= 50 && opened.floor >= 4, "{opened:?}");
+}
+
+/// The server answers a PUBLISH before it has looked at the groups, and refuses calls meanwhile.
+//= TS 24.379 9.2.1.3
+#[tokio::test]
+async fn a_call_asked_for_with_the_first_key_waits_until_the_server_tells_of_the_affiliation() {
+    let dir = tempfile::tempdir().unwrap();
+    let lab = start(&dir).await;
+    let group: GroupId = GROUP.parse().unwrap();
+    let alice = Party::start(&lab, "alice", &[GROUP]).await.unwrap();
+    let mut at_alice = alice.follow();
+    until(&mut at_alice, "key", |e| {
+        matches!(e, ClientEvent::KeyReceived { .. }).then_some(())
+    })
+    .await;
+    alice.client.group_call(&group, true).await.unwrap();
+    let failure = until(&mut at_alice, "call", |e| match e {
+        ClientEvent::CallStarted { .. } => Some(None),
+        ClientEvent::StepFailed(_, failure) => Some(Some(failure.clone())),
+        _ => None,
+    })
+    .await;
+    assert_eq!(failure, None);
+    alice.until_ready(PATIENCE).await.unwrap();
+    assert!(alice.steps().ready);
+    alice.client.hang_up(&group).await.unwrap();
+
+    let result = |event: &mc_trace::Event| {
+        let text = String::from_utf8_lossy(&event.raw);
+        event.node == "alice"
+            && (event.name == "sip:received"
+                && text.starts_with("NOTIFY ")
+                && text.contains("p-id>")
+                || event.name == "sip:sent" && text.starts_with("INVITE "))
+    };
+    let order = until_traced(&lab, "NOTIFY and INVITE", 2, result).await;
+    let first = String::from_utf8_lossy(&order[0].raw).into_owned();
+    assert!(first.starts_with("NOTIFY "), "{first}");
+    alice.stop().await;
 }

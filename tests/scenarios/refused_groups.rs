@@ -34,7 +34,6 @@ async fn the_others_are_served_and_the_refused_one_when_it_is_granted() {
     assert!(failure.detail.ends_with("answered 403"), "{failure}");
     let bob = Party::start(&lab, "bob", &[COMMAND, GROUP]).await.unwrap();
     bob.until_ready(PATIENCE).await.unwrap();
-    until_affiliated(&lab, CAROL, 1).await;
     calls(&carol, &bob, COMMAND).await;
 
     let mut at_carol = carol.follow();

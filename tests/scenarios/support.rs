@@ -107,8 +107,8 @@ pub(crate) async fn status(lab: &Lab) -> Value {
     asked.send().await.unwrap().json().await.unwrap()
 }
 
-/// Waits until a user is affiliated to so many groups: a PUBLISH is answered before the server has
-/// looked at them (TS 24.379 9.2.2.2.3).
+/// Waits until a user is affiliated to so many groups; a client that is ready is, but a PUBLISH is
+/// answered before the server has looked at them (TS 24.379 9.2.2.2.3).
 pub(crate) async fn until_affiliated(lab: &Lab, user: &str, groups: usize) {
     let affiliated = async {
         loop {

@@ -11,6 +11,7 @@
 //!
 //! To attach is to register with a CSK, or to find the interconnection up.
 
+mod affiliation;
 mod aliases;
 mod attach;
 mod calls;

@@ -113,9 +113,9 @@ pub enum ClientEvent {
         /// Why, for the log.
         detail: String,
     },
-    /// The server took the affiliations.
+    /// The server tells which affiliations are in force (TS 24.379 9.2.1.3).
     Affiliated {
-        /// All groups but the refused ones.
+        /// The groups, without those it left out.
         groups: Vec<GroupId>,
     },
     /// All steps but the call passed: calls can be made and received in all groups that are not

@@ -119,9 +119,14 @@ impl<R: CryptoRng> Requests<'_, R> {
         self.publish("poc-settings", EXPIRES_FOREVER, info, part)
     }
 
-    /// Affiliation: the whole set of wanted groups.
+    /// Affiliation: the whole set of wanted groups; `p_id` comes back in the NOTIFY it causes.
     //= TS 24.379 9.2.1.2
-    pub(crate) fn publish_affiliation(&mut self, groups: &[GroupId], expires_s: u32) -> Request {
+    pub(crate) fn publish_affiliation(
+        &mut self,
+        groups: &[GroupId],
+        p_id: &str,
+        expires_s: u32,
+    ) -> Request {
         let wanted = |group: &GroupId| Affiliation {
             group: Some(group.as_str().to_owned()),
             ..Affiliation::default()
@@ -133,7 +138,7 @@ impl<R: CryptoRng> Requests<'_, R> {
                 affiliations: groups.iter().map(wanted).collect(),
                 functional_aliases: Vec::new(),
             }],
-            p_id: Some(token::hex(self.rng, 4)),
+            p_id: Some(p_id.to_owned()),
             p_id_fa: None,
         };
         self.publish_presence(presence, expires_s)
@@ -142,7 +147,12 @@ impl<R: CryptoRng> Requests<'_, R> {
     /// Affiliation of this user to one group, from its participating function to the controlling
     /// function of the group.
     //= TS 24.379 9.2.2.2.6
-    pub(crate) fn publish_member(&mut self, group: &GroupId, expires_s: u32) -> Request {
+    pub(crate) fn publish_member(
+        &mut self,
+        group: &GroupId,
+        p_id: &str,
+        expires_s: u32,
+    ) -> Request {
         let client = Affiliation {
             client: Some(self.identity.client_id.as_str().to_owned()),
             ..Affiliation::default()
@@ -154,7 +164,7 @@ impl<R: CryptoRng> Requests<'_, R> {
                 affiliations: vec![client],
                 functional_aliases: Vec::new(),
             }],
-            p_id: Some(token::hex(self.rng, 4)),
+            p_id: Some(p_id.to_owned()),
             p_id_fa: None,
         };
         let info = McpttInfo {
@@ -163,6 +173,22 @@ impl<R: CryptoRng> Requests<'_, R> {
         };
         let part = self.seal.presence(presence, self.rng);
         self.publish("presence", expires_s, info, part)
+    }
+
+    /// Subscription to the own affiliations.
+    //= TS 24.379 9.2.1.3
+    pub(crate) fn subscribe_affiliations(&mut self) -> Request {
+        let (function, to) = (self.identity.function.clone(), self.identity.impu.clone());
+        let request = self
+            .outside_dialog(Method::Subscribe, &function, &to)
+            .with(name::CONTACT, self.contact.to_string())
+            .with(self.identity.role.service_field(), ICSI)
+            .with("Event", "presence")
+            .with(name::ACCEPT, media::PIDF)
+            .with(name::EXPIRES, EXPIRES_FOREVER.to_string());
+        let info = self.about_self();
+        let parts = Multipart::default().with(self.info(info));
+        self.with_parts(request, parts)
     }
 
     /// Functional aliases: the whole set of wanted ones; with `expires_s` 0 these are given up.

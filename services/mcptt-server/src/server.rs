@@ -70,7 +70,7 @@ pub struct Server {
     registrations: Mutex<Registrations>,
     affiliations: Mutex<Affiliations>,
     aliases: Mutex<FunctionalAliases>,
-    subscriptions: Mutex<Subscriptions>,
+    subscriptions: Arc<Mutex<Subscriptions>>,
     calls: Mutex<Calls>,
     pub(crate) watch: GroupWatch,
 }
@@ -130,7 +130,7 @@ impl Server {
             affiliations: Mutex::new(affiliations),
             aliases: Mutex::new(aliases),
             assertions: Assertions::of(&parts.config.users),
-            subscriptions: Mutex::default(),
+            subscriptions: Arc::default(),
             calls: Mutex::default(),
             watch: GroupWatch::default(),
             parts,
@@ -147,6 +147,12 @@ impl Server {
 
     pub(crate) fn aliases(&self) -> MutexGuard<'_, FunctionalAliases> {
         locked(&self.aliases)
+    }
+
+    /// Ends a subscription once it is known that its subscriber takes no more.
+    pub(crate) fn end_subscription(&self, id: DialogId) -> impl FnOnce() + Send + use<> {
+        let subscriptions = Arc::clone(&self.subscriptions);
+        move || locked(&subscriptions).remove(&id)
     }
 
     pub(crate) fn subscriptions(&self) -> MutexGuard<'_, Subscriptions> {

@@ -2,7 +2,7 @@
 
 use mc_client::Seal;
 use mc_ids::{GroupId, McServiceId};
-use mc_runtime::sip::IncomingRequest;
+use mc_runtime::sip::{IncomingRequest, RequestError};
 use mc_sip::mcptt::{self, EXPIRES_FOREVER, media};
 use mc_sip::{
     BodyPart, Dialog, DialogId, McWarning, Method, Multipart, NameAddr, Request, StatusCode, Uri,
@@ -18,6 +18,14 @@ use crate::refusal::Refusal;
 use crate::registration::Binding;
 use crate::server::Server;
 use crate::subscription::{Subscription, Topic};
+
+/// Answers to a NOTIFY after which its subscriber gets no more: it does not know the subscription, or
+/// cannot be reached.
+const ENDS_SUBSCRIPTION: [StatusCode; 3] = [
+    StatusCode::CALL_DOES_NOT_EXIST,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
 
 /// Answers a SUBSCRIBE to a function or a session of this server.
 pub(crate) async fn handle(server: &Server, request: IncomingRequest) {
@@ -121,11 +129,14 @@ fn accept(
         .response(StatusCode::OK)
         .with(name::EXPIRES, expires.to_string())
         .with(name::CONTACT, mcptt::contact_features(contact).to_string());
-    request.respond(response);
-    notify(server, &mut subscription, None);
-    if expires > 0 && !server.subscriptions().add(subscription) {
-        tracing::warn!("too many subscriptions");
+    let first = subscription.dialog.request(Method::Notify);
+    // Known before its first notification, so that no change falls between the two.
+    if expires > 0 && !server.subscriptions().add(subscription.clone()) {
+        tracing::warn!(user = sender.mcptt_id.as_str(), "too many subscriptions");
+        return Err(Refusal::status(StatusCode::SERVICE_UNAVAILABLE));
     }
+    request.respond(response);
+    notify(server, &subscription, first, None);
     Ok(())
 }
 
@@ -144,20 +155,18 @@ pub(crate) fn refresh(server: &Server, id: &DialogId, request: &IncomingRequest)
     }
     subscription.expires_unix_s = now + u64::from(expires);
     subscription.flow = request.from;
-    let mut copy = subscription.clone();
+    let last = subscription.dialog.request(Method::Notify);
+    let copy = subscription.clone();
+    if expires == 0 {
+        subscriptions.remove(id);
+    }
     drop(subscriptions);
     request.respond(
         request
             .response(StatusCode::OK)
             .with(name::EXPIRES, expires.to_string()),
     );
-    notify(server, &mut copy, None);
-    let mut subscriptions = server.subscriptions();
-    if expires == 0 {
-        subscriptions.remove(id);
-    } else if let Some(subscription) = subscriptions.get_mut(id) {
-        subscription.dialog = copy.dialog;
-    }
+    notify(server, &copy, last, None);
 }
 
 /// Drops the subscriptions of a client that is gone.
@@ -176,24 +185,19 @@ pub(crate) fn notify_conference(server: &Server, group: &GroupId) {
 }
 
 fn notify_topic(server: &Server, topic: &Topic, p_id: Option<&str>) {
-    let mut found: Vec<Subscription> = server
+    // Numbered under the lock: two changes at a time must not share a CSeq.
+    let due: Vec<(Request, Subscription)> = server
         .subscriptions()
         .to_topic(topic)
-        .map(|s| s.clone())
+        .map(|kept| (kept.dialog.request(Method::Notify), kept.clone()))
         .collect();
-    for subscription in &mut found {
-        notify(server, subscription, p_id);
-    }
-    let mut subscriptions = server.subscriptions();
-    for subscription in found {
-        if let Some(kept) = subscriptions.get_mut(subscription.dialog.id()) {
-            kept.dialog = subscription.dialog;
-        }
+    for (request, subscription) in due {
+        notify(server, &subscription, request, p_id);
     }
 }
 
-/// Sends one NOTIFY with the whole state; its answer ends the subscription when it is 481.
-fn notify(server: &Server, subscription: &mut Subscription, p_id: Option<&str>) {
+/// Sends a NOTIFY of the subscription's dialog with the whole state.
+fn notify(server: &Server, subscription: &Subscription, request: Request, p_id: Option<&str>) {
     let left = subscription.expires_unix_s.saturating_sub(server.now());
     let state = if left == 0 {
         "terminated;reason=timeout".to_owned()
@@ -201,22 +205,28 @@ fn notify(server: &Server, subscription: &mut Subscription, p_id: Option<&str>) 
         format!("active;expires={left}")
     };
     let asserted = NameAddr::new(server.participating.clone());
-    let contact =
-        mcptt::contact_features(server.parts.endpoint.contact("mcptt", subscription.flow));
-    let request = subscription
-        .dialog
-        .request(Method::Notify)
+    let binding = server.by_impu(&subscription.impu);
+    // Who registered over another flow since has that one only.
+    let flow = binding.as_ref().map_or(subscription.flow, |b| b.flow);
+    let contact = mcptt::contact_features(server.parts.endpoint.contact("mcptt", flow));
+    let request = request
         .with(name::CONTACT, contact.to_string())
         .with(name::P_ASSERTED_IDENTITY, asserted.to_string())
         .with(name::EVENT, subscription.topic.package())
         .with(name::SUBSCRIPTION_STATE, state);
-    let request = with_state(server, request, subscription, p_id);
-    let mut responses = server.parts.endpoint.request(request, subscription.flow);
+    let request = with_state(server, request, (subscription, binding.as_ref()), p_id);
+    let mut responses = server.parts.endpoint.request(request, flow);
+    let id = subscription.dialog.id().clone();
+    let (call_id, end) = (id.call_id.clone(), server.end_subscription(id));
     tokio::spawn(async move {
-        if let Ok(response) = responses.final_response().await
-            && !response.status.is_success()
-        {
-            tracing::info!(status = %response.status, "NOTIFY refused");
+        let answer = responses.final_response().await;
+        let status = answer.map_or_else(RequestError::status, |response| response.status);
+        if !status.is_success() {
+            tracing::info!(%status, call_id, "NOTIFY refused");
+        }
+        //= RFC 6665 4.2.2
+        if ENDS_SUBSCRIPTION.contains(&status) {
+            end();
         }
     });
 }
@@ -225,11 +235,10 @@ fn notify(server: &Server, subscription: &mut Subscription, p_id: Option<&str>) 
 fn with_state(
     server: &Server,
     request: Request,
-    subscription: &Subscription,
+    (subscription, binding): (&Subscription, Option<&Binding>),
     p_id: Option<&str>,
 ) -> Request {
-    let binding = server.by_impu(&subscription.impu);
-    let seal = binding.as_ref().map(|binding| info::seal(server, binding));
+    let seal = binding.map(|binding| info::seal(server, binding));
     let (seal, rng) = (seal.unwrap_or(Seal::CLEAR), &mut mc_runtime::rng());
     let parts = match &subscription.topic {
         Topic::Affiliation(user) => {
@@ -239,15 +248,13 @@ fn with_state(
                 .presence(user, aliases, p_id.map(str::to_owned));
             Multipart::default().with(seal.presence(presence, rng))
         }
-        Topic::Settings => match &binding {
+        Topic::Settings => match binding {
             Some(binding) => Multipart::default().with(settings_of(binding)),
             None => return request,
         },
         Topic::Conference(group) => {
             let info = McpttInfo {
-                request_uri: binding
-                    .as_ref()
-                    .map(|b| Content::uri_value(b.mcptt_id.as_str())),
+                request_uri: binding.map(|b| Content::uri_value(b.mcptt_id.as_str())),
                 calling_group_id: Some(Content::uri_value(group.as_str())),
                 ..McpttInfo::default()
             };

@@ -145,7 +145,7 @@ impl Established {
     pub(super) async fn detach(&self) {
         let requests = match &self.link.attached {
             Attached::Registered(_) => vec![self.make(|r| r.bare_register(0))],
-            Attached::Interconnected(_) => self.affiliations(0),
+            Attached::Interconnected(_) => self.affiliations("0", 0),
         };
         for request in requests {
             if let Err(error) = self.transact(request).await {

@@ -311,7 +311,8 @@ impl Established {
 
     /// The same for another reason.
     pub(super) fn leave(&mut self, call: &CallId, reason: &str) {
-        if self.cancel_outgoing(call) || self.reject(call, Rejection::Declined) {
+        let waited = self.give_up_waiting(Some(call), reason);
+        if waited || self.cancel_outgoing(call) || self.reject(call, Rejection::Declined) {
             return;
         }
         let id = self
@@ -369,6 +370,7 @@ impl Established {
     }
 
     pub(super) async fn end_all(&mut self) {
+        self.give_up_waiting(None, "the client has left the server");
         for call in self.outgoing.keys().cloned().collect::<Vec<_>>() {
             self.cancel_outgoing(&call);
             self.end_media(&call, None);

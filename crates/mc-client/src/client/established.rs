@@ -15,6 +15,7 @@ use crate::attachment::FloorKeys;
 use crate::bodies::{BodyProtection, Demand, Seal};
 use crate::call::Shared;
 use crate::call_id::CallId;
+use crate::client::affiliation::{Affiliations, WaitingCall};
 use crate::client::calls::Leg;
 use crate::client::offered::Offered;
 use crate::client::outgoing::{Outgoing, Progress};
@@ -49,6 +50,7 @@ pub(crate) struct Established {
     pub(super) protection: BTreeMap<GroupId, GroupProtection>,
     pub(super) refused: BTreeMap<GroupId, StepFailure>,
     pub(super) refused_tried: Instant,
+    pub(super) affiliation: Affiliations,
     pub(super) shared: Shared,
     pub(super) replay: ReplayCache,
     /// By the URI of the GMS.
@@ -100,6 +102,7 @@ impl Established {
             protection: BTreeMap::new(),
             refused: BTreeMap::new(),
             refused_tried: now,
+            affiliation: Affiliations::default(),
             replay: ReplayCache::new(REPLAY_CAPACITY),
             subscriptions: BTreeMap::new(),
             table,
@@ -219,8 +222,13 @@ impl Established {
 
     async fn on_command(&mut self, command: Command) {
         match command {
-            Command::GroupCall { group, floor } => self.group_call(&group, floor, false).await,
-            Command::Emergency { group, alias } => self.emergency_call(&group, alias).await,
+            Command::GroupCall { group, floor } => {
+                self.call_in_group(WaitingCall::Group(group, floor)).await;
+            }
+            Command::Emergency { group, alias } => {
+                self.call_in_group(WaitingCall::Emergency(group, alias))
+                    .await;
+            }
             Command::EndEmergency { group } => self.end_emergency(&group),
             Command::PrivateCall { call, wanted } => self.private_call(call, wanted).await,
             Command::Accept { call } => self.accept(call).await,
@@ -237,6 +245,7 @@ impl Established {
         self.stay_attached(now).await?;
         self.renew_keys_if_due(now).await;
         self.refresh_sessions(now);
+        self.expect_affiliations(now).await;
         self.ask_again(now).await;
         self.stay_subscribed().await;
         let waited = now.duration_since(self.groups_since);
@@ -285,9 +294,9 @@ impl Established {
         keys.lacking(&protected, self.shared.clock.unix())
     }
 
-    /// Tells once that all groups have what they need.
+    /// Tells once that all groups have what they need, and the server knows of them.
     pub(super) fn check_ready(&mut self) {
-        if !self.ready && self.lacking().is_empty() {
+        if !self.ready && !self.affiliation.is_pending() && self.lacking().is_empty() {
             self.ready = true;
             tracing::info!(node = self.config.node, "step G passed, ready");
             self.emit(ClientEvent::StepPassed(Step::G));

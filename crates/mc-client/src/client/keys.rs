@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use mc_ids::Key128 as _;
 use mc_ids::{GroupId, NtpTime};
 use mc_runtime::auth::SCOPE_GMS;
-use mc_sip::mcptt::EXPIRES_FOREVER;
-use mc_sip::{Dialog, Request, Uri};
+use mc_sip::{Dialog, Uri};
 use mc_trace::{Event, KeyKind, KeyLogEntry, names};
 use mikey::{OpenError, Opened, ReplayCache, Unverified, VerifyError, VerifyPolicy};
 
@@ -17,7 +16,7 @@ use crate::client::established::Established;
 use crate::client::fetch_keys;
 use crate::client::partners::NotOpened;
 use crate::client::protection::GroupProtection;
-use crate::config::{GmsHome, Role};
+use crate::config::GmsHome;
 use crate::event::{ClientEvent, StepFailure};
 use crate::group_documents::{NotFetched, selector};
 use crate::group_keys::own_guk_id;
@@ -38,29 +37,7 @@ impl Established {
             return Err(failure);
         }
         self.subscribe().await?;
-        //= TS 24.379 9.2.1.2
-        //= TS 24.379 9.2.2.2.6
-        for request in self.affiliations(EXPIRES_FOREVER) {
-            self.succeed(request, "mcptt-server", "TS 24.379 9.2.1.2")
-                .await?;
-        }
-        let groups = self.admitted();
-        self.emit(ClientEvent::Affiliated { groups });
-        self.check_ready();
-        Ok(())
-    }
-
-    /// The affiliation to all groups that are not refused, or with `expires_s` 0 its end: a client publishes them at
-    /// once, a function each group to the function that controls it.
-    pub(super) fn affiliations(&self, expires_s: u32) -> Vec<Request> {
-        let groups = &self.admitted();
-        match self.link.identity.role {
-            Role::Client => vec![self.make(|r| r.publish_affiliation(groups, expires_s))],
-            Role::ParticipatingFunction => groups
-                .iter()
-                .map(|group| self.make(|r| r.publish_member(group, expires_s)))
-                .collect(),
-        }
+        self.affiliate().await
     }
 
     async fn gms_token(&self, home: &GmsHome) -> Result<String, StepFailure> {

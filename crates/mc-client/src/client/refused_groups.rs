@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use mc_ids::GroupId;
-use mc_sip::mcptt::EXPIRES_FOREVER;
 
 use crate::client::established::Established;
 use crate::event::{ClientEvent, StepFailure};
@@ -71,20 +70,11 @@ impl Established {
                 // The next look subscribes to all documents of that GMS.
                 let home = self.config.home_of(&group).uri;
                 self.subscriptions.remove(&home);
-                self.affiliate_again().await;
+                if let Err(failure) = self.affiliate().await {
+                    tracing::warn!(%failure, "affiliation not published");
+                }
             }
         }
         self.check_ready();
-    }
-
-    async fn affiliate_again(&self) {
-        for request in self.affiliations(EXPIRES_FOREVER) {
-            let published = self.succeed(request, "mcptt-server", "TS 24.379 9.2.1.2");
-            if let Err(failure) = published.await {
-                return tracing::warn!(%failure, "affiliation not published");
-            }
-        }
-        let groups = self.admitted();
-        self.emit(ClientEvent::Affiliated { groups });
     }
 }

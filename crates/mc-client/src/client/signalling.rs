@@ -5,6 +5,7 @@ use mc_sip::mcptt::media;
 use mc_sip::{DialogId, McWarning, Method, Multipart, StatusCode, Warning, name};
 use mc_xml::xcap_diff::XcapDiff;
 
+use crate::client::affiliation::is_terminated;
 use crate::client::calls::AGENT;
 use crate::client::established::{Established, NOT_FOR_US};
 use crate::client::partners::{NotOpened, respond_redirect};
@@ -75,25 +76,20 @@ impl Established {
         }
     }
 
-    /// Changes of group documents.
+    /// Changes of group documents, or of the own affiliations.
     //= TS 24.481 6.3.13
     async fn on_notify(&mut self, id: &DialogId, request: &IncomingRequest) {
+        if self.tells_of_affiliations(id) {
+            return self.on_affiliations(request).await;
+        }
         let mut subscriptions = self.subscriptions.iter();
         let ours = subscriptions.find(|(_, s)| s.id().call_id == id.call_id);
         let Some(gms) = ours.map(|(gms, _)| gms.clone()) else {
             return request.respond_status(StatusCode::CALL_DOES_NOT_EXIST);
         };
         request.respond_status(StatusCode::OK);
-        let state = request
-            .request
-            .headers
-            .get(name::SUBSCRIPTION_STATE)
-            .unwrap_or_default();
-        if state
-            .trim_start()
-            .to_ascii_lowercase()
-            .starts_with("terminated")
-        {
+        let state = request.request.headers.get(name::SUBSCRIPTION_STATE);
+        if state.is_some_and(is_terminated) {
             self.subscriptions.remove(&gms);
         }
         let Ok(diff) = XcapDiff::parse(&request.request.body) else {

@@ -100,7 +100,7 @@ fn affiliation_names_the_whole_set() {
         GroupId::new("sip:b@mc.example").unwrap(),
     ];
     let request = with_requests(Seal::CLEAR, |r| {
-        r.publish_affiliation(&groups, EXPIRES_FOREVER)
+        r.publish_affiliation(&groups, "1f", EXPIRES_FOREVER)
     });
     assert_eq!(request.uri.to_string(), "sip:mcptt@mc.example");
     assert_eq!(request.headers.expires(), Some(u32::MAX));
@@ -421,7 +421,7 @@ fn a_function_calls_a_group_for_its_user() {
 #[test]
 fn a_function_affiliates_its_user_to_one_group() {
     let (spk, group) = (spk(), GroupId::new("sip:fire@mc.example").unwrap());
-    let request = as_function(&spk, |r| r.publish_member(&group, EXPIRES_FOREVER));
+    let request = as_function(&spk, |r| r.publish_member(&group, "1f", EXPIRES_FOREVER));
     assert_eq!(request.uri, request.headers.to().unwrap().uri);
     let event = request.headers.event().unwrap();
     assert_eq!(event.package, "presence");
