@@ -171,7 +171,8 @@ async fn hostile_xml_in_sip_is_refused() {
     for (what, document) in hostile("mcpttinfo") {
         let answer = bob.ask(bob.invite_with(&offer, document.clone())).await;
         assert_eq!(answer.status, 400, "INVITE, {what}");
-        logged(&lab, "mcptt-server", &answer.call_id).await;
+        let line = logged(&lab, "mcptt-server", &answer.call_id).await;
+        assert!(line.contains("400: malformed body"), "{what}: {line}");
         let info = BodyPart::new(media::MCPTT_INFO, document);
         let register = bob.request(Method::Register, "sip:ims.mc.example");
         let parts = Multipart::default()
@@ -185,7 +186,8 @@ async fn hostile_xml_in_sip_is_refused() {
             (403, Some(101)),
             "REGISTER, {what}"
         );
-        logged(&lab, "mcptt-server", &answer.call_id).await;
+        let line = logged(&lab, "mcptt-server", &answer.call_id).await;
+        assert!(line.contains("mcptt-info: "), "{what}: {line}");
     }
     for (what, document) in hostile("presence") {
         let good = bob.affiliate(&[]);

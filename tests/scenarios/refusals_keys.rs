@@ -177,7 +177,8 @@ async fn a_registration_with_a_bad_csk_message_is_refused() {
             .ask(peer.register_with(Some(message), peer.token()))
             .await;
         assert_eq!((answer.status, answer.warning), (403, Some(136)), "{what}");
-        logged(&lab, "mcptt-server", &answer.call_id).await;
+        let line = logged(&lab, "mcptt-server", &answer.call_id).await;
+        assert!(line.contains("I_MESSAGE refused: "), "{what}: {line}");
     }
     let without = peer.ask(peer.register_with(None, peer.token())).await;
     assert_eq!((without.status, without.warning), (403, Some(136)));

@@ -39,8 +39,8 @@ fn issuer(lab: &Lab) -> String {
     format!("https://{}", lab.addresses().of(PortName::Idms))
 }
 
-/// Tokens that must not be accepted, each with what is wrong with it.
-fn bad_tokens(key: &SigningKey, good: &Value) -> Vec<(&'static str, String)> {
+/// Tokens that must not be accepted, each with what is wrong with it and the word of the log for it.
+fn bad_tokens(key: &SigningKey, good: &Value) -> Vec<(&'static str, String, &'static str)> {
     let with = |name: &str, value: Value| {
         let mut claims = good.clone();
         claims[name] = value;
@@ -59,25 +59,30 @@ fn bad_tokens(key: &SigningKey, good: &Value) -> Vec<(&'static str, String)> {
     let stranger = SigningKey::from_pkcs8(&stranger).unwrap();
     let strange = stranger.sign(good).unwrap();
     let (_, strange_signature) = strange.rsplit_once('.').unwrap();
+    let mut id_token = good.clone();
+    id_token["aud"] = json!("mcptt_client");
+    for claim in ["scope", "client_id"] {
+        id_token.as_object_mut().unwrap().remove(claim);
+    }
+    let (foreign, elsewhere) = (
+        json!(["sip:other@mc.example"]),
+        json!("https://other.example"),
+    );
+    let unsigned = format!("{none}.{}.", encode(good));
+    let symmetric = format!("{hmac}.{}.{signature}", encode(good));
+    let altered = format!("{header}.{}.{signature}", encode(&other));
+    let ours = format!("{signed}.{strange_signature}");
     vec![
-        ("expired", with("exp", json!(now - 31))),
-        (
-            "foreign audience",
-            with("aud", json!(["sip:other@mc.example"])),
-        ),
-        ("wrong issuer", with("iss", json!("https://other.example"))),
-        ("alg none", format!("{none}.{}.", encode(good))),
-        ("alg HS256", format!("{hmac}.{}.{signature}", encode(good))),
-        (
-            "altered claim",
-            format!("{header}.{}.{signature}", encode(&other)),
-        ),
-        ("unknown key", strange.clone()),
-        (
-            "other key under our name",
-            format!("{signed}.{strange_signature}"),
-        ),
-        ("no token", "not-a-token".to_owned()),
+        ("expired", with("exp", json!(now - 31)), "expired"),
+        ("foreign audience", with("aud", foreign), "audience"),
+        ("wrong issuer", with("iss", elsewhere), "issuer"),
+        ("alg none", unsigned, "algorithm"),
+        ("alg HS256", symmetric, "algorithm"),
+        ("altered claim", altered, "signature"),
+        ("unknown key", strange.clone(), "unknown key"),
+        ("other key under our name", ours, "signature"),
+        ("ID token", key.sign(&id_token).unwrap(), "an ID token"),
+        ("no token", "not-a-token".to_owned(), "malformed"),
     ]
 }
 
@@ -100,11 +105,12 @@ async fn identity_server_refuses_them_at_userinfo() {
     let payload = peer.token().split('.').nth(1).unwrap();
     let good: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
     let url = format!("{}/idms/userinfo", issuer(&lab));
-    for (what, token) in bad_tokens(&key, &good) {
+    for (what, token, _) in bad_tokens(&key, &good) {
         let response = http.get(&url).bearer_auth(token).send().await.unwrap();
         assert_eq!(response.status().as_u16(), 401, "{what}");
         assert!(is_challenged(&response), "{what}");
-        logged(&lab, "idms", &correlation_id(&response)).await;
+        let line = logged(&lab, "idms", &correlation_id(&response)).await;
+        assert!(line.contains("invalid_token: no access token"), "{line}");
     }
     let response = http
         .get(&url)
@@ -124,11 +130,12 @@ async fn key_server_refuses_them_and_issues_nothing() {
     let good = claims(&lab, "carol", "kms.mc.example", mc_runtime::auth::SCOPE_KMS);
     let before = kept(&lab).await;
     let post = |token: String| key_request(&lab, &http, "sip:carol@mc.example", token);
-    for (what, token) in bad_tokens(&key, &good) {
+    for (what, token, why) in bad_tokens(&key, &good) {
         let response = post(token).await;
         assert_eq!(response.status().as_u16(), 401, "{what}");
         assert!(is_challenged(&response), "{what}");
-        logged(&lab, "kms", &correlation_id(&response)).await;
+        let line = logged(&lab, "kms", &correlation_id(&response)).await;
+        assert!(line.contains(why), "{what}: {line}");
     }
     let mut narrow = good.clone();
     narrow["scope"] = json!("openid");
@@ -189,16 +196,18 @@ async fn group_server_refuses_them_over_http_and_sip() {
     let peer = Peer::affiliated(&lab, "bob", &[GROUP]).await;
     let before = kept(&lab).await;
     let url = document_url(&lab, GROUP);
-    for (what, token) in bad_tokens(&key, &good) {
+    for (what, token, why) in bad_tokens(&key, &good) {
         let response = http.get(&url).bearer_auth(&token).send().await.unwrap();
         assert_eq!(response.status().as_u16(), 401, "{what}");
         assert!(is_challenged(&response), "{what}");
-        logged(&lab, "gms", &correlation_id(&response)).await;
+        let line = logged(&lab, "gms", &correlation_id(&response)).await;
+        assert!(line.contains(why), "{what}: {line}");
         let put = http.put(&url).bearer_auth(&token).body("<group/>");
         assert_eq!(put.send().await.unwrap().status().as_u16(), 401, "{what}");
         let answer = peer.ask(subscribe(&peer, &token)).await;
         assert_eq!(answer.status, 403, "{what}");
-        logged(&lab, "gms", &answer.call_id).await;
+        let line = logged(&lab, "gms", &answer.call_id).await;
+        assert!(line.contains(why), "{what}: {line}");
     }
     let without = http.get(&url).send().await.unwrap();
     assert_eq!(without.status().as_u16(), 403, "TS 24.482 A.2.1.3");
@@ -240,12 +249,13 @@ async fn mcptt_server_refuses_them_at_registration() {
     let peer = Peer::new(&lab, "bob").await;
     let good = claims(&lab, "bob", SERVER, mc_runtime::auth::SCOPE_MCPTT);
     let before = kept(&lab).await;
-    for (what, token) in bad_tokens(&key, &good) {
+    for (what, token, why) in bad_tokens(&key, &good) {
         let answer = peer
             .ask(peer.register_with(Some(peer.csk_message()), &token))
             .await;
         assert_eq!((answer.status, answer.warning), (403, Some(101)), "{what}");
-        logged(&lab, "mcptt-server", &answer.call_id).await;
+        let line = logged(&lab, "mcptt-server", &answer.call_id).await;
+        assert!(line.contains(why), "{what}: {line}");
     }
     // A good token of somebody else, under our CSK.
     let others = claims(&lab, "carol", SERVER, mc_runtime::auth::SCOPE_MCPTT);

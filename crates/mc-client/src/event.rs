@@ -177,7 +177,7 @@ pub enum ClientEvent {
         status: u16,
         /// Number of the MCPTT warning (TS 24.379 4.4.2), if there is one.
         warning: Option<u16>,
-        /// Warning texts, or the reason.
+        /// Status and warnings as they came, or what failed here.
         detail: String,
     },
     /// An emergency is declared in a group call, or is over.

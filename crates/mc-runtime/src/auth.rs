@@ -101,6 +101,9 @@ pub enum TokenError {
     /// Not a JWT of tolerable size, or its claims are not those of TS 33.180 B.2.2.
     #[error("token malformed")]
     Malformed,
+    /// Signed by the issuer, but no access token: it has no `scope`, as an ID token.
+    #[error("no access token but another kind, such as an ID token: it has no scope")]
+    OtherKind,
     /// `none`, or an algorithm outside the configured list.
     #[error("token signature algorithm not accepted")]
     Algorithm,
@@ -175,8 +178,8 @@ struct Claims {
     exp: u64,
     nbf: Option<u64>,
     iat: Option<u64>,
-    scope: String,
-    client_id: String,
+    scope: Option<String>,
+    client_id: Option<String>,
     mcptt_id: Option<McServiceId>,
     mcvideo_id: Option<McServiceId>,
     mcdata_id: Option<McServiceId>,
@@ -233,9 +236,11 @@ impl TokenVerifier {
     /// See [`TokenError`].
     pub async fn verify(&self, token: &str, scope: &str) -> Result<VerifiedToken, TokenError> {
         let claims = self.checked_claims(token).await?;
+        // Of a token that is not meant for servers, its audience and age say nothing.
+        let granted = claims.scope.clone().ok_or(TokenError::OtherKind)?;
         self.check_times(&claims)?;
         self.check_parties(&claims)?;
-        let verified = accepted(claims)?;
+        let verified = accepted(claims, &granted)?;
         if !verified.has_scope(scope) {
             return Err(TokenError::Scope(scope.to_owned()));
         }
@@ -286,7 +291,8 @@ impl TokenVerifier {
             return Err(TokenError::Issuer);
         }
         let clients = &self.config.client_ids;
-        if !clients.is_empty() && !clients.contains(&claims.client_id) {
+        let admitted = |client| clients.contains(client);
+        if !clients.is_empty() && !claims.client_id.as_ref().is_some_and(admitted) {
             return Err(TokenError::Client);
         }
         match &claims.aud {
@@ -315,7 +321,9 @@ fn verification_error(error: &jsonwebtoken::errors::Error) -> TokenError {
     }
 }
 
-fn accepted(claims: Claims) -> Result<VerifiedToken, TokenError> {
+//= TS 33.180 B.2.2
+fn accepted(claims: Claims, granted: &str) -> Result<VerifiedToken, TokenError> {
+    let client_id = claims.client_id.ok_or(TokenError::Malformed)?;
     let service_ids: Vec<_> = [claims.mcptt_id, claims.mcvideo_id, claims.mcdata_id]
         .into_iter()
         .flatten()
@@ -327,10 +335,9 @@ fn accepted(claims: Claims) -> Result<VerifiedToken, TokenError> {
     Ok(VerifiedToken {
         mcptt_id,
         service_ids,
-        client_id: claims.client_id,
+        client_id,
         subject: claims.sub,
-        scopes: claims
-            .scope
+        scopes: granted
             .split_ascii_whitespace()
             .map(str::to_owned)
             .collect(),

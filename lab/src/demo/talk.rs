@@ -184,8 +184,8 @@ pub(super) async fn await_event(
 }
 
 fn refusal(event: &ClientEvent) -> Option<String> {
-    if let ClientEvent::CallRefused { status, detail, .. } = event {
-        return Some(format!("mcptt-server refused the call: {status} {detail}"));
+    if let ClientEvent::CallRefused { detail, .. } = event {
+        return Some(format!("mcptt-server refused the call: {detail}"));
     }
     if let ClientEvent::FloorDenied { cause, phrase, .. } = event {
         return Some(format!("floor denied: cause {cause} {phrase}"));

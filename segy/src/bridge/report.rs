@@ -16,11 +16,11 @@ pub enum Refusal {
     #[error("the MC side is not ready")]
     McUnavailable,
     /// The call came to nothing.
-    #[error("call refused: {status} {detail}")]
+    #[error("call refused: {detail}")]
     CallRefused {
         /// SIP status, 0 when it was not sent.
         status: u16,
-        /// Warnings or reason.
+        /// Status and warnings as they came, or what failed here.
         detail: String,
     },
     /// The call ended under him.

@@ -188,7 +188,7 @@ pub enum McEvent {
     CallRefused {
         /// SIP status, 0 when it was not sent.
         status: u16,
-        /// Warnings or reason.
+        /// Status and warnings as they came, or what failed here.
         detail: String,
     },
     /// The call is over.

@@ -1,9 +1,11 @@
 //! SUBSCRIBE to document changes (TS 24.481 6.3.13): who subscribes is whom the access token
 //! names, never the From.
 
+use std::fmt::Display;
+
 use mc_ids::McServiceId;
 use mc_runtime::sip::{Incoming, IncomingRequest, SipEndpoint};
-use mc_sip::{Dialog, DialogId, Method, Multipart, Request, Response, StatusCode, mcptt, name};
+use mc_sip::{Dialog, DialogId, Method, Multipart, Request, StatusCode, mcptt, name};
 use mc_xml::mcptt_info::McpttInfo;
 use mc_xml::resource_lists::ResourceLists;
 use tokio::sync::mpsc;
@@ -66,10 +68,14 @@ async fn subscribe(gms: &Gms, endpoint: &SipEndpoint, incoming: &IncomingRequest
             // Told only now: the NOTIFY must not overtake the answer.
             gms.tell(Job::Subscribed(accepted.id));
         }
-        Err(refused) => {
-            let (from, status) = (incoming.from, refused.status.code());
-            tracing::info!(%from, status, "SUBSCRIBE refused");
-            incoming.respond(refused);
+        Err(Refused { status, why }) => {
+            tracing::info!(from = %incoming.from, %status, why, "SUBSCRIBE refused");
+            let response = incoming.response(status);
+            incoming.respond(if status == StatusCode::BAD_EVENT {
+                response.with(name::ALLOW_EVENTS, EVENT_PACKAGE)
+            } else {
+                response
+            });
         }
     }
 }
@@ -79,37 +85,47 @@ struct Accepted {
     expires: u32,
 }
 
-async fn accepted(gms: &Gms, incoming: &IncomingRequest) -> Result<Accepted, Response> {
+/// Why a SUBSCRIBE is refused; the reason is for the log.
+struct Refused {
+    status: StatusCode,
+    why: String,
+}
+
+impl Refused {
+    fn new(status: StatusCode, why: impl Display) -> Self {
+        let why = why.to_string();
+        Self { status, why }
+    }
+
+    fn malformed(why: impl Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, why)
+    }
+
+    fn failed(why: impl Display) -> Self {
+        Self::new(StatusCode::SERVER_INTERNAL_ERROR, why)
+    }
+}
+
+async fn accepted(gms: &Gms, incoming: &IncomingRequest) -> Result<Accepted, Refused> {
     let request = &incoming.request;
-    let respond = |status| incoming.response(status);
-    if request
-        .headers
-        .event()
-        .is_none_or(|event| event.package != EVENT_PACKAGE)
-    {
-        let response = respond(StatusCode::BAD_EVENT);
-        return Err(response.with(name::ALLOW_EVENTS, EVENT_PACKAGE));
+    let package = request.headers.event().map(|event| event.package);
+    if package.as_deref() != Some(EVENT_PACKAGE) {
+        let why = format!("event package {package:?}");
+        return Err(Refused::new(StatusCode::BAD_EVENT, why));
     }
     let expires = request.headers.expires().unwrap_or(DEFAULT_EXPIRES);
-    let dialog = DialogId::of_request(request).map_err(|_| respond(StatusCode::BAD_REQUEST))?;
+    let dialog = DialogId::of_request(request).map_err(Refused::malformed)?;
     if let Some(dialog) = dialog {
-        return refreshed(gms, request, &dialog, expires)
-            .await
-            .map_err(respond);
+        return refreshed(gms, request, &dialog, expires).await;
     }
-    let user = subscriber(gms, request).await.map_err(respond)?;
-    let selectors = selectors(request).ok_or_else(|| respond(StatusCode::BAD_REQUEST))?;
-    check_readable(gms, &user, &selectors)
-        .await
-        .map_err(respond)?;
-    let bad = |_| respond(StatusCode::BAD_REQUEST);
+    let user = subscriber(gms, request).await?;
+    let selectors = selectors(request)
+        .ok_or_else(|| Refused::malformed("no document, or too many, in the resource list"))?;
+    check_readable(gms, &user, &selectors).await?;
+    let bad = Refused::malformed;
     let dialog = Dialog::uas(request, &incoming.to_tag).map_err(bad)?;
-    let impu = request
-        .headers
-        .originator()
-        .map_err(bad)?
-        .identity()
-        .to_string();
+    let originator = request.headers.originator().map_err(bad)?;
+    let impu = originator.identity().to_string();
     let subscription = Subscription {
         id: subscription_id(dialog.id()),
         mcptt_id: user.as_str().to_owned(),
@@ -120,9 +136,9 @@ async fn accepted(gms: &Gms, incoming: &IncomingRequest) -> Result<Accepted, Res
     };
     // A stored subscription without a dialog is taken for one of before a restart.
     gms.put_dialog(&subscription.id, dialog);
-    if let Err(status) = stored(gms, &subscription).await {
+    if let Err(refused) = stored(gms, &subscription).await {
         gms.remove_dialog(&subscription.id);
-        return Err(respond(status));
+        return Err(refused);
     }
     tracing::info!(
         documents = subscription.selectors.len(),
@@ -142,22 +158,22 @@ async fn refreshed(
     request: &Request,
     dialog: &DialogId,
     expires: u32,
-) -> Result<Accepted, StatusCode> {
-    let gone = StatusCode::CALL_DOES_NOT_EXIST;
+) -> Result<Accepted, Refused> {
+    let gone = || Refused::new(StatusCode::CALL_DOES_NOT_EXIST, "no such subscription");
     let id = subscription_id(dialog);
     let in_order = gms.with_dialog(&id, |dialog| dialog.on_request(request).is_ok());
     match in_order {
         Some(true) => {}
-        Some(false) => return Err(StatusCode::SERVER_INTERNAL_ERROR),
-        None => return Err(gone),
+        Some(false) => return Err(Refused::failed("CSeq out of order")),
+        None => return Err(gone()),
     }
-    let failed = |_| StatusCode::SERVER_INTERNAL_ERROR;
+    let failed = Refused::failed;
     let known = gms
         .store
         .subscriptions(gms.clock.unix_ms())
         .await
         .map_err(failed)?;
-    let mut subscription = known.into_iter().find(|s| s.id == id).ok_or(gone)?;
+    let mut subscription = known.into_iter().find(|s| s.id == id).ok_or_else(gone)?;
     subscription.expires_ms = end_ms(gms, expires);
     if let Some(head) = dialogs::refreshed(&subscription.dialog, request) {
         subscription.dialog = head;
@@ -171,29 +187,24 @@ async fn refreshed(
     Ok(Accepted { id, expires })
 }
 
-async fn stored(gms: &Gms, subscription: &Subscription) -> Result<(), StatusCode> {
-    gms.store
-        .put_subscription(subscription)
-        .await
-        .map_err(|error| {
-            tracing::error!(%error, "subscription not stored");
-            StatusCode::SERVER_INTERNAL_ERROR
-        })
+async fn stored(gms: &Gms, subscription: &Subscription) -> Result<(), Refused> {
+    let stored = gms.store.put_subscription(subscription).await;
+    stored.map_err(Refused::failed)
 }
 
 /// The MCPTT ID of the access token in the body, or one that its owner may assert.
-async fn subscriber(gms: &Gms, request: &Request) -> Result<McServiceId, StatusCode> {
+async fn subscriber(gms: &Gms, request: &Request) -> Result<McServiceId, Refused> {
     //= TS 24.481 6.3.13.2.2
     let refuse = |refusal: Refusal| async move {
         gms.refused(&refusal, None, None).await;
-        StatusCode::FORBIDDEN
+        Refused::new(StatusCode::FORBIDDEN, refusal)
     };
     let parts = Multipart::of(&request.headers, &request.body);
-    let parts = parts.map_err(|_| StatusCode::BAD_REQUEST)?;
+    let parts = parts.map_err(Refused::malformed)?;
     let Some(info) = parts.get(mcptt::media::MCPTT_INFO) else {
         return Err(refuse(Refusal::NoToken).await);
     };
-    let info = McpttInfo::parse(&info.content).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let info = McpttInfo::parse(&info.content).map_err(Refused::malformed)?;
     let Some(token) = info
         .access_token
         .as_ref()
@@ -212,7 +223,7 @@ async fn subscriber(gms: &Gms, request: &Request) -> Result<McServiceId, StatusC
         .map(|id| id.uri().unwrap_or_default());
     gms.acting(&authenticated, asserted)
         .await
-        .map_err(|_| StatusCode::FORBIDDEN)
+        .map_err(|refusal| Refused::new(StatusCode::FORBIDDEN, refusal))
 }
 
 /// The document selectors of the body; `None` without any that leads to a document.
@@ -233,18 +244,18 @@ async fn check_readable(
     gms: &Gms,
     user: &McServiceId,
     selectors: &[String],
-) -> Result<(), StatusCode> {
+) -> Result<(), Refused> {
     for sel in selectors {
         let Ok(Address::Document { group_id, .. }) = Address::parse(sel) else {
             continue;
         };
         let group = gms.group(&group_id).await;
-        let group = group.map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)?;
+        let group = group.map_err(Refused::failed)?;
         if group.is_none_or(|group| !gms.may_watch(user, &group)) {
             let refusal = Refusal::Forbidden("only members may subscribe to a group");
             gms.refused(&refusal, Some(user.as_str()), Some(&group_id))
                 .await;
-            return Err(StatusCode::FORBIDDEN);
+            return Err(Refused::new(StatusCode::FORBIDDEN, refusal));
         }
     }
     Ok(())

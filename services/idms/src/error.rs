@@ -33,8 +33,8 @@ pub enum Error {
     #[error("unsupported_grant_type")]
     UnsupportedGrantType,
     /// No usable access token (RFC 6750 3.1).
-    #[error("invalid_token")]
-    InvalidToken,
+    #[error("invalid_token: {0}")]
+    InvalidToken(&'static str),
     /// The store failed.
     #[error("store: {0}")]
     Store(#[from] sqlx::Error),
@@ -65,7 +65,7 @@ impl Error {
             Self::InvalidTarget(_) => "invalid_target",
             Self::InvalidScope(_) => "invalid_scope",
             Self::UnsupportedGrantType => "unsupported_grant_type",
-            Self::InvalidToken => "invalid_token",
+            Self::InvalidToken(_) => "invalid_token",
             Self::Store(_) | Self::Local(_) => "server_error",
         }
     }
@@ -78,7 +78,7 @@ impl Error {
             | Self::InvalidTarget(_)
             | Self::InvalidScope(_)
             | Self::UnsupportedGrantType => StatusCode::BAD_REQUEST,
-            Self::InvalidClient(_) | Self::InvalidToken => StatusCode::UNAUTHORIZED,
+            Self::InvalidClient(_) | Self::InvalidToken(_) => StatusCode::UNAUTHORIZED,
             Self::Store(_) | Self::Local(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -86,7 +86,9 @@ impl Error {
     fn challenge(&self) -> Option<HeaderValue> {
         match self {
             Self::InvalidClient(_) => Some(HeaderValue::from_static("Basic realm=\"idms\"")),
-            Self::InvalidToken => Some(HeaderValue::from_static("Bearer error=\"invalid_token\"")),
+            Self::InvalidToken(_) => {
+                Some(HeaderValue::from_static("Bearer error=\"invalid_token\""))
+            }
             Self::InvalidRequest(_)
             | Self::InvalidGrant(_)
             | Self::Assertion(_)
@@ -110,7 +112,7 @@ impl Error {
             Self::UnsupportedGrantType => {
                 "authorization_code, refresh_token, token-exchange or jwt-bearer".to_owned()
             }
-            Self::InvalidToken => "the access token is not valid here".to_owned(),
+            Self::InvalidToken(_) => "the access token is not valid here".to_owned(),
             Self::Store(_) | Self::Local(_) => "the server failed".to_owned(),
         }
     }
@@ -120,6 +122,8 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         if self.status().is_server_error() {
             tracing::error!(error = %self, "request failed");
+        } else {
+            tracing::info!(error = %self, "refused");
         }
         let body = json!({"error": self.code(), "error_description": self.description()});
         let mut response = (self.status(), Json(body)).into_response();

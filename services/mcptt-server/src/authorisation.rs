@@ -79,10 +79,8 @@ impl Authoriser {
     /// 403 with Warning 136 (I_MESSAGE), 140 (decryption), 139 (signature) or 101 (token).
     //= TS 24.379 7.3.2
     pub async fn authorise(&self, parts: &Multipart) -> Result<Authorised, Refusal> {
-        let failed = |why: &str| {
-            tracing::info!(why, "service authorisation failed");
-            Refusal::forbidden(McWarning::ServiceAuthorisationFailed)
-        };
+        let failed =
+            |why: &str| Refusal::forbidden(McWarning::ServiceAuthorisationFailed).because(why);
         let info = parts
             .get(media::MCPTT_INFO)
             .ok_or_else(|| failed("no mcptt-info"))?;
@@ -93,7 +91,8 @@ impl Authoriser {
             .ok_or_else(|| failed("no access token"))?;
         let delivered = self.deliver(parts).await?;
         if self.policy.require_encrypted_token && !token.is_encrypted() {
-            return Err(BodyRefused::Undecryptable.into());
+            let refusal = Refusal::from(BodyRefused::Undecryptable);
+            return Err(refusal.because("the access token is in clear"));
         }
         let bodies = delivered.as_ref().map(|csk| {
             let keys = info::keys(&csk.key, csk.id, csk.sender.as_str());
@@ -137,20 +136,19 @@ impl Authoriser {
     }
 
     async fn deliver(&self, parts: &Multipart) -> Result<Option<DeliveredCsk>, Refusal> {
-        let refused = || Refusal::forbidden(McWarning::MikeyAuthenticationFailed);
+        let refused = |why: &dyn std::fmt::Display| {
+            Refusal::forbidden(McWarning::MikeyAuthenticationFailed).because(why)
+        };
         let Some(part) = parts.get(media::MIKEY) else {
             return if self.policy.require_csk {
-                Err(refused())
+                Err(refused(&"no I_MESSAGE with a CSK"))
             } else {
                 Ok(None)
             };
         };
         match self.csk.open(part.content.clone()).await {
             Ok(csk) => Ok(Some(csk)),
-            Err(error) => {
-                tracing::info!(%error, "CSK refused");
-                Err(refused())
-            }
+            Err(error) => Err(refused(&error)),
         }
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn open(
 /// 400 when the body cannot be split.
 pub fn parts(request: &IncomingRequest) -> Result<Multipart, Refusal> {
     Multipart::of(&request.request.headers, &request.request.body)
-        .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))
+        .map_err(|error| Refusal::malformed(format!("body: {error}")))
 }
 
 /// The pidf of a sender's request, its attributes in clear.
@@ -74,7 +74,7 @@ pub(crate) fn presence(
 ) -> Result<AffiliationPresence, Refusal> {
     let part = parts
         .get(mc_sip::mcptt::media::PIDF)
-        .ok_or(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
+        .ok_or(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE).because("no pidf"))?;
     let opened = demand(server, sender).presence(part, sender.bodies.as_ref());
     Ok(opened?)
 }

@@ -63,14 +63,13 @@ fn entered(
     let opened = partner.demand().open(&parts, keys);
     let opened = opened.inspect_err(|_| partner.refused(Refused::Protection))?;
     let user = info::uri(opened.calling_user_id.as_ref())
-        .ok_or(Refusal::status(StatusCode::BAD_REQUEST))?;
-    let user = McServiceId::new(user).map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+        .ok_or_else(|| Refusal::malformed("no mcptt-calling-user-id"))?;
+    let user = McServiceId::new(user).map_err(Refusal::malformed)?;
     if !partner.serves(&user) {
         return Err(spoofed(server, request, partner, &user));
     }
     let client = opened.client_id.as_ref().and_then(Content::string);
-    let client = ClientId::new(client.unwrap_or(UNTOLD_CLIENT))
-        .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+    let client = ClientId::new(client.unwrap_or(UNTOLD_CLIENT)).map_err(Refusal::malformed)?;
     partner.heard(server.now());
     Ok(partner.binding(user, client))
 }

@@ -49,7 +49,7 @@ fn own_id(
             let asserted = (id, McWarning::FunctionNotAllowed);
             Err(assertions::refused(server, request, sender, asserted))
         }
-        None => Err(Refusal::status(StatusCode::BAD_REQUEST)),
+        None => Err(Refusal::malformed("no mcptt-request-uri")),
     }
 }
 
@@ -58,7 +58,8 @@ async fn presence(server: &Server, request: &IncomingRequest) -> Result<(), Refu
     let sender = server.sender(request)?;
     let expires = request.request.headers.expires().unwrap_or(EXPIRES_FOREVER);
     if expires != 0 && expires != EXPIRES_FOREVER {
-        let refusal = Refusal::status(StatusCode::INTERVAL_TOO_BRIEF);
+        let refusal =
+            Refusal::status(StatusCode::INTERVAL_TOO_BRIEF).because(format!("Expires {expires}"));
         return Err(refusal.with(name::MIN_EXPIRES, EXPIRES_FOREVER.to_string()));
     }
     let opened = info::open(server, request, &sender)?;
@@ -91,7 +92,7 @@ fn own_tuple<'a>(
     }
     let own = |tuple: &&Tuple| tuple.id == sender.client_id.as_str();
     let tuple = presence.tuples.iter().find(own);
-    tuple.ok_or(Refusal::status(StatusCode::BAD_REQUEST))
+    tuple.ok_or_else(|| Refusal::malformed("no tuple of the sender's client"))
 }
 
 /// A change of functional aliases: the listed ones are all that shall be active, or with Expires 0
@@ -125,10 +126,7 @@ async fn aliases(
         listed
     };
     let replaced = server.aliases().replace(&client, &wanted);
-    replaced.map_err(|error| {
-        tracing::info!(user = sender.mcptt_id.as_str(), %error, "activation refused");
-        Refusal::forbidden(McWarning::FunctionNotAllowed)
-    })?;
+    replaced.map_err(|error| Refusal::forbidden(McWarning::FunctionNotAllowed).because(error))?;
     save_aliases(server, &client, &wanted).await;
     request.respond(accepted(request, if give_up { 0 } else { EXPIRES_FOREVER }));
     subscribe::notify_affiliation(server, &sender.mcptt_id, None);
@@ -227,14 +225,13 @@ fn wanted(
     presence: &AffiliationPresence,
     sender: &Binding,
 ) -> Result<BTreeSet<GroupId>, Refusal> {
-    let bad = || Refusal::status(StatusCode::BAD_REQUEST);
     let tuple = own_tuple(server, request, presence, sender)?;
     let groups = tuple
         .affiliations
         .iter()
         .filter_map(|affiliation| affiliation.group.as_deref());
     groups
-        .map(|group| GroupId::new(group).map_err(|_| bad()))
+        .map(|group| GroupId::new(group).map_err(Refusal::malformed))
         .collect()
 }
 
@@ -318,17 +315,18 @@ async fn settings(server: &Server, request: &IncomingRequest) -> Result<(), Refu
     } else {
         let authorised = server.parts.authoriser.authorise(&opened.parts).await?;
         if authorised.mcptt_id != sender.mcptt_id || authorised.client_id != sender.client_id {
-            return Err(Refusal::forbidden(McWarning::ServiceAuthorisationFailed));
+            let refusal = Refusal::forbidden(McWarning::ServiceAuthorisationFailed);
+            return Err(refusal.because("the token is of another user or client"));
         }
     }
     let part = opened
         .parts
         .get(media::POC_SETTINGS)
-        .ok_or(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
-    let published =
-        PocSettings::parse(&part.content).map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+        .ok_or(Refusal::status(StatusCode::UNSUPPORTED_MEDIA_TYPE).because("no poc-settings"))?;
+    let published = PocSettings::parse(&part.content).map_err(Refusal::malformed)?;
     if published.client_id != sender.client_id.as_str() {
-        return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
+        let refusal = Refusal::forbidden(McWarning::FunctionNotAllowed);
+        return Err(refusal.because("settings of another client"));
     }
     if let Some(binding) = server.registrations().by_impu_mut(&sender.impu) {
         binding.answer_mode = published.answer_mode;

@@ -1,12 +1,13 @@
-//! A refusal: the status and the Warning the standard gives for it.
+//! A refusal: the status and the Warning the standard gives for it, and the reason for the log.
+
+use std::fmt;
 
 use mc_client::BodyRefused;
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::{McWarning, Response, StatusCode, Warning, name};
 
 /// Why a request is refused, in the terms of TS 24.379 4.4.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{status}{}", warning.map_or(String::new(), |w| format!(" (Warning {})", w.code())))]
+#[derive(Debug, Clone, thiserror::Error)]
 pub struct Refusal {
     /// The status code.
     pub status: StatusCode,
@@ -14,7 +15,32 @@ pub struct Refusal {
     pub warning: Option<McWarning>,
     /// Further header fields (`Min-Expires`, `Allow-Events` ...).
     pub headers: Vec<(&'static str, String)>,
+    /// What the peer is not told: the very reason, for log and trace.
+    why: Option<String>,
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if let Some(warning) = self.warning {
+            write!(f, " (Warning {} {})", warning.code(), warning.text())?;
+        }
+        match &self.why {
+            Some(why) => write!(f, ": {why}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Two are the same when the peer sees the same.
+impl PartialEq for Refusal {
+    fn eq(&self, other: &Self) -> bool {
+        let seen = |refusal: &Self| (refusal.status, refusal.warning);
+        seen(self) == seen(other) && self.headers == other.headers
+    }
+}
+
+impl Eq for Refusal {}
 
 impl Refusal {
     /// A refusal without numbered warning.
@@ -24,7 +50,13 @@ impl Refusal {
             status,
             warning: None,
             headers: Vec::new(),
+            why: None,
         }
+    }
+
+    /// A 400 and why, for the log.
+    pub fn malformed(why: impl fmt::Display) -> Self {
+        Self::status(StatusCode::BAD_REQUEST).because(why)
     }
 
     /// A 403 with a numbered warning.
@@ -34,6 +66,7 @@ impl Refusal {
             status: StatusCode::FORBIDDEN,
             warning: Some(warning),
             headers: Vec::new(),
+            why: None,
         }
     }
 
@@ -44,6 +77,7 @@ impl Refusal {
             status: StatusCode::NOT_FOUND,
             warning: Some(warning),
             headers: Vec::new(),
+            why: None,
         }
     }
 
@@ -54,6 +88,7 @@ impl Refusal {
             status,
             warning: Some(warning),
             headers: Vec::new(),
+            why: None,
         }
     }
 
@@ -61,6 +96,13 @@ impl Refusal {
     #[must_use]
     pub fn with(mut self, field: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((field, value.into()));
+        self
+    }
+
+    /// The same refusal with its reason, for the log.
+    #[must_use]
+    pub fn because(mut self, why: impl fmt::Display) -> Self {
+        self.why = Some(why.to_string());
         self
     }
 
@@ -87,6 +129,7 @@ impl From<BodyRefused> for Refusal {
             status,
             warning,
             headers: Vec::new(),
+            why: Some(refused.to_string()),
         }
     }
 }

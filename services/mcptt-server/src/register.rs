@@ -47,13 +47,14 @@ async fn register(server: &Server, request: &IncomingRequest) -> Result<(), Refu
         return Ok(());
     }
     if asked.expires_s < MIN_EXPIRES_S {
-        let refusal = Refusal::status(StatusCode::INTERVAL_TOO_BRIEF);
+        let refusal = Refusal::status(StatusCode::INTERVAL_TOO_BRIEF)
+            .because(format!("expires {}", asked.expires_s));
         return Err(refusal.with(name::MIN_EXPIRES, MIN_EXPIRES_S.to_string()));
     }
     let contact = asked
         .contact
         .clone()
-        .ok_or(Refusal::status(StatusCode::BAD_REQUEST))?;
+        .ok_or_else(|| Refusal::malformed("no Contact"))?;
     let binding = bound(server, request.from, &asked, &contact).await?;
     server
         .parts
@@ -115,7 +116,7 @@ async fn bound(
         };
         let known = known
             .filter(same)
-            .ok_or(Refusal::forbidden(McWarning::ServiceAuthorisationFailed))?;
+            .ok_or_else(|| unauthorised("a refresh of no authorised registration"))?;
         return Ok(Binding {
             flow,
             expires_unix_s,
@@ -128,7 +129,7 @@ async fn bound(
         .as_ref()
         .is_some_and(|known| known.mcptt_id != authorised.mcptt_id)
     {
-        return Err(Refusal::forbidden(McWarning::ServiceAuthorisationFailed));
+        return Err(unauthorised("the IMPU is registered by another user"));
     }
     let answer_mode = known
         .filter(|known| known.client_id == authorised.client_id)
@@ -152,25 +153,29 @@ fn own_flow(server: &Server, impu: &Uri, flow: Peer) -> Result<(), Refusal> {
     let known = server.registrations().by_impu(impu, server.now()).cloned();
     match known {
         Some(known) if !server.is_flow_of(&known, flow) => {
-            Err(Refusal::forbidden(McWarning::ServiceAuthorisationFailed))
+            Err(unauthorised("not the flow of the registration"))
         }
         Some(_) | None => Ok(()),
     }
+}
+
+fn unauthorised(why: &str) -> Refusal {
+    Refusal::forbidden(McWarning::ServiceAuthorisationFailed).because(why)
 }
 
 fn asked(server: &Server, request: &IncomingRequest) -> Result<Asked, Refusal> {
     let parts = info::parts(request)?;
     //= TS 24.379 7.3.2
     if let Some(inner) = parts.get("message/sip") {
-        let bad = || Refusal::status(StatusCode::BAD_REQUEST);
         let Ok(SipMessage::Request(inner)) = parse_message(&inner.content) else {
-            return Err(bad());
+            return Err(Refusal::malformed("the message/sip body is no request"));
         };
         // Only a server of the domain may register for a user.
         if !server.is_route_target(request.from) {
-            return Err(Refusal::status(StatusCode::FORBIDDEN));
+            let refusal = Refusal::status(StatusCode::FORBIDDEN);
+            return Err(refusal.because("a third-party REGISTER of no server of the domain"));
         }
-        let parts = Multipart::of(&inner.headers, &inner.body).map_err(|_| bad())?;
+        let parts = Multipart::of(&inner.headers, &inner.body).map_err(Refusal::malformed)?;
         return read(server, &inner, parts, true);
     }
     read(server, &request.request, parts, false)
@@ -182,10 +187,10 @@ fn read(
     parts: Multipart,
     third_party: bool,
 ) -> Result<Asked, Refusal> {
-    let bad = || Refusal::status(StatusCode::BAD_REQUEST);
     let headers = &request.headers;
-    let impu = headers.to().map_err(|_| bad())?.uri;
-    let contact = headers.contacts().map_err(|_| bad())?.into_iter().next();
+    let impu = headers.to().map_err(Refusal::malformed)?.uri;
+    let contacts = headers.contacts().map_err(Refusal::malformed)?;
+    let contact = contacts.into_iter().next();
     let in_contact = contact
         .as_ref()
         .and_then(|c| c.params.get("expires"))
@@ -193,7 +198,7 @@ fn read(
     let default = server.parts.config.policy.max_registration_s;
     let expires_s = in_contact.or_else(|| headers.expires()).unwrap_or(default);
     if headers.contact_is_star() && expires_s != 0 {
-        return Err(bad());
+        return Err(Refusal::malformed("Contact: * without expires 0"));
     }
     Ok(Asked {
         impu,

@@ -207,30 +207,25 @@ impl Server {
         if let Some(sender) = interconnection::sender(self, request) {
             return sender;
         }
-        let unknown = || Refusal::not_found(McWarning::UserUnknown);
+        let unknown = |why| Refusal::not_found(McWarning::UserUnknown).because(why);
         let headers = &request.request.headers;
         let preferred = headers
             .get(name::P_PREFERRED_IDENTITY)
             .and_then(|v| v.parse::<mc_sip::NameAddr>().ok());
         let identity = match preferred {
             Some(identity) => identity.uri,
-            None => {
-                headers
-                    .from()
-                    .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?
-                    .uri
-            }
+            None => headers.from().map_err(Refusal::malformed)?.uri,
         };
         let binding = self
             .registrations()
             .by_impu(&identity, self.now())
             .cloned()
-            .ok_or_else(unknown)?;
+            .ok_or_else(|| unknown(format!("{identity} is not registered")))?;
         if self.is_flow_of(&binding, request.from) {
             Ok(binding)
         } else {
-            tracing::info!(impu = %binding.impu, from = %request.from, "not the flow of the registration");
-            Err(unknown())
+            let impu = &binding.impu;
+            Err(unknown(format!("not the flow {impu} registered over")))
         }
     }
 
@@ -344,7 +339,8 @@ impl Server {
                 relay::handle(&server, request).await;
             }
             Method::Bye | Method::Notify | Method::Info | Method::Update | Method::Prack => {
-                server.refuse(&request, &Refusal::status(StatusCode::CALL_DOES_NOT_EXIST));
+                let refusal = Refusal::status(StatusCode::CALL_DOES_NOT_EXIST);
+                server.refuse(&request, &refusal.because("outside of a dialog"));
             }
             Method::Refer | Method::Ack | Method::Cancel => {
                 let refusal = Refusal::status(StatusCode::METHOD_NOT_ALLOWED)
@@ -366,7 +362,7 @@ impl Server {
 
     async fn on_in_dialog(self: &Arc<Self>, request: IncomingRequest) {
         let Ok(Some(id)) = DialogId::of_request(&request.request) else {
-            self.refuse(&request, &Refusal::status(StatusCode::BAD_REQUEST));
+            self.refuse(&request, &Refusal::malformed("no dialog can be read"));
             return;
         };
         let call = self.calls().dialogs.get(&id).cloned();

@@ -54,15 +54,23 @@ fn subject(
 ) -> Result<String, Refusal> {
     let opened = info::open(server, request, sender)?;
     let subject = info::uri(opened.info.request_uri.as_ref()).map(str::to_owned);
-    subject.ok_or(Refusal::status(StatusCode::BAD_REQUEST))
+    subject.ok_or_else(|| Refusal::malformed("no mcptt-request-uri"))
+}
+
+/// The subject must be the subscriber.
+fn own(server: &Server, request: &IncomingRequest, sender: &Binding) -> Result<(), Refusal> {
+    let subject = subject(server, request, sender)?;
+    if subject == sender.mcptt_id.as_str() {
+        return Ok(());
+    }
+    let refusal = Refusal::forbidden(McWarning::FunctionNotAllowed);
+    Err(refusal.because(format!("a subscription to what is {subject}'s")))
 }
 
 //= TS 24.379 9.2.2.2.4
 fn affiliation(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
     let sender = server.sender(request)?;
-    if subject(server, request, &sender)? != sender.mcptt_id.as_str() {
-        return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
-    }
+    own(server, request, &sender)?;
     let topic = Topic::Affiliation(sender.mcptt_id.clone());
     accept(server, request, &sender, topic)
 }
@@ -70,9 +78,7 @@ fn affiliation(server: &Server, request: &IncomingRequest) -> Result<(), Refusal
 //= TS 24.379 7.3.6
 fn settings(server: &Server, request: &IncomingRequest) -> Result<(), Refusal> {
     let sender = server.sender(request)?;
-    if subject(server, request, &sender)? != sender.mcptt_id.as_str() {
-        return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
-    }
+    own(server, request, &sender)?;
     accept(server, request, &sender, Topic::Settings)
 }
 
@@ -115,8 +121,7 @@ fn accept(
     topic: Topic,
 ) -> Result<(), Refusal> {
     let expires = request.request.headers.expires().unwrap_or(EXPIRES_FOREVER);
-    let dialog = Dialog::uas(&request.request, &request.to_tag)
-        .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+    let dialog = Dialog::uas(&request.request, &request.to_tag).map_err(Refusal::malformed)?;
     let mut subscription = Subscription {
         dialog,
         impu: sender.impu.clone(),
@@ -132,8 +137,8 @@ fn accept(
     let first = subscription.dialog.request(Method::Notify);
     // Known before its first notification, so that no change falls between the two.
     if expires > 0 && !server.subscriptions().add(subscription.clone()) {
-        tracing::warn!(user = sender.mcptt_id.as_str(), "too many subscriptions");
-        return Err(Refusal::status(StatusCode::SERVICE_UNAVAILABLE));
+        let refusal = Refusal::status(StatusCode::SERVICE_UNAVAILABLE);
+        return Err(refusal.because("too many subscriptions"));
     }
     request.respond(response);
     notify(server, &subscription, first, None);

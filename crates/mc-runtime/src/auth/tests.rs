@@ -134,6 +134,24 @@ async fn release_13_scope_names_are_aliases() {
 }
 
 #[tokio::test]
+async fn an_id_token_is_told_from_an_access_token() {
+    let audiences = |config: &mut VerifierConfig| config.audiences = vec!["kms".to_owned()];
+    let issuer = Issuer::start(audiences).await;
+    // As TS 33.180 B.2.1.2 has it: for the client, with neither scope nor client_id.
+    let id_token = json!({
+        "iss": ISSUER,
+        "sub": "alice",
+        "aud": "mcptt_client",
+        "exp": NOW + 900,
+        "iat": NOW,
+        "mcptt_id": "sip:alice@mc.example",
+    });
+    let refused = issuer.verify(&id_token).await.unwrap_err();
+    assert_eq!(refused, TokenError::OtherKind);
+    assert!(refused.to_string().contains("an ID token"), "{refused}");
+}
+
+#[tokio::test]
 async fn each_wrong_claim_has_its_refusal() {
     let issuer = Issuer::start(|config| {
         config.audiences = vec!["kms.mc.example".to_owned()];
@@ -151,7 +169,8 @@ async fn each_wrong_claim_has_its_refusal() {
         (("mcptt_id", Value::Null), TokenError::NoServiceId),
         (("mcptt_id", json!("")), TokenError::Malformed),
         (("exp", json!("soon")), TokenError::Malformed),
-        (("scope", Value::Null), TokenError::Malformed),
+        (("scope", Value::Null), TokenError::OtherKind),
+        (("scope", json!(7)), TokenError::Malformed),
     ];
     for (change, expected) in cases {
         let name = format!("{change:?}");

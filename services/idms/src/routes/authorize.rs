@@ -299,6 +299,7 @@ fn too_many(idms: &Idms, request: AuthorizationRequest, username: &str, wait_s: 
 }
 
 fn error_page(status: StatusCode, problem: &str) -> Response {
+    tracing::info!(status = status.as_u16(), problem, "refused");
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
     match (ErrorPage { problem }).render() {
         Ok(html) => (

@@ -29,7 +29,9 @@ pub struct Asked<'a> {
 pub fn missing_document(error: &GroupError) -> Refusal {
     match error {
         GroupError::DoesNotExist => Refusal::not_found(McWarning::GroupDocumentDoesNotExist),
-        GroupError::Unavailable(_) => Refusal::not_found(McWarning::UnableToRetrieveGroupDocument),
+        GroupError::Unavailable(_) => {
+            Refusal::not_found(McWarning::UnableToRetrieveGroupDocument).because(error)
+        }
     }
 }
 

@@ -68,12 +68,14 @@ enum Prepared {
 //= TS 24.379 11.1.1.3.1.1
 async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared, Refusal> {
     if !server.is_own(&request.request.uri) && !is_session_identity(request) {
-        return Err(Refusal::status(StatusCode::NOT_FOUND));
+        let refusal = Refusal::status(StatusCode::NOT_FOUND);
+        return Err(refusal.because("the Request-URI is neither a function nor a session here"));
     }
     let policy = &server.parts.config.policy;
     let binding = server.sender(request)?;
     if policy.require_accept_contact && !mcptt::accepts_mcptt(&request.request.headers) {
-        return Err(Refusal::status(StatusCode::FORBIDDEN));
+        let refusal = Refusal::status(StatusCode::FORBIDDEN);
+        return Err(refusal.because("no Accept-Contact of MCPTT"));
     }
     let opened = info::open(server, request, &binding)?;
     let offer = offer(&opened.parts)?;
@@ -88,7 +90,8 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
         }
         // The session of a private call cannot be joined.
         Some(SessionType::Private) if is_session_identity(request) => {
-            return Err(Refusal::status(StatusCode::NOT_FOUND));
+            let refusal = Refusal::status(StatusCode::NOT_FOUND);
+            return Err(refusal.because("nobody joins a private call"));
         }
         Some(SessionType::Private) => {
             match private::prepare(server, request, &binding, &opened, &offer)? {
@@ -106,9 +109,10 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
             return Err(Refusal::forbidden(McWarning::NotAuthorisedAmbientListening));
         }
         Some(SessionType::Adhoc | SessionType::Other(_)) => {
-            return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
+            let refusal = Refusal::forbidden(McWarning::FunctionNotAllowed);
+            return Err(refusal.because("a session type that there is not here"));
         }
-        None => return Err(Refusal::status(StatusCode::BAD_REQUEST)),
+        None => return Err(Refusal::malformed("no session-type")),
     };
     interconnection::permits(&binding, &subject)?;
     let call = (binding, subject, offer, opened.info);
@@ -127,20 +131,18 @@ async fn group(
     offer: &McpttMedia,
 ) -> Result<Subject, Refusal> {
     let group = info::uri(opened.info.request_uri.as_ref())
-        .ok_or(Refusal::status(StatusCode::BAD_REQUEST))?;
-    let group = GroupId::new(group).map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+        .ok_or_else(|| Refusal::malformed("no mcptt-request-uri"))?;
+    let group = GroupId::new(group).map_err(Refusal::malformed)?;
     let found = server.parts.groups.group(&group).await;
-    let document = found.map_err(|error| {
-        tracing::info!(group = group.as_str(), %error, "no group document");
-        admission::missing_document(&error)
-    })?;
+    let document = found.map_err(|error| admission::missing_document(&error))?;
     if !admission::fits(document.settings(), offer) {
         //= RFC 3261 20.43
         let warning = format!(
             "305 {} \"SRTP for a group without protection\"",
             server.host()
         );
-        let refusal = Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE);
+        let refusal = Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE)
+            .because("SRTP for a group without protection");
         return Err(refusal.with(name::WARNING, warning));
     }
     Ok(Subject::Group { group, document })
@@ -149,9 +151,10 @@ async fn group(
 fn offer(parts: &mc_sip::Multipart) -> Result<McpttMedia, Refusal> {
     let part = parts
         .get(media::SDP)
-        .ok_or(Refusal::status(StatusCode::BAD_REQUEST))?;
-    let sdp = Sdp::parse(&part.content).map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
-    McpttMedia::from_sdp(&sdp).map_err(|_| Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE))
+        .ok_or_else(|| Refusal::malformed("no SDP"))?;
+    let sdp = Sdp::parse(&part.content).map_err(Refusal::malformed)?;
+    McpttMedia::from_sdp(&sdp)
+        .map_err(|error| Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE).because(error))
 }
 
 /// Finds or makes the session of a call and hands the caller over to it.
@@ -243,7 +246,8 @@ fn floor_key(server: &Server, caller: &Caller) -> Result<(), Refusal> {
         .subject
         .protects_floor_control(&server.parts.config.calls);
     if protected && caller.offer.floor.is_some() && caller.binding.floor_key.is_none() {
-        return Err(Refusal::forbidden(McWarning::ServiceAuthorisationFailed));
+        let refusal = Refusal::forbidden(McWarning::ServiceAuthorisationFailed);
+        return Err(refusal.because("no CSK since the start of this server"));
     }
     Ok(())
 }

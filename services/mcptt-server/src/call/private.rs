@@ -122,7 +122,8 @@ pub(crate) fn prepare(
     let callee = if to_alias {
         None
     } else {
-        Some(McServiceId::new(entry.as_str()).map_err(|_| undetermined())?)
+        let callee = McServiceId::new(entry.as_str());
+        Some(callee.map_err(|error| undetermined().because(error))?)
     };
     let asked = Asked {
         commencement,
@@ -161,16 +162,19 @@ pub(crate) fn prepare(
 }
 
 /// A functional alias that nobody has active.
-const fn unresolved() -> Refusal {
-    Refusal::not_found(McWarning::UnableToDetermineCalledParty)
+fn unresolved() -> Refusal {
+    let refusal = Refusal::not_found(McWarning::UnableToDetermineCalledParty);
+    refusal.because("nobody has the functional alias active")
 }
 
 /// The one entry of the resource list.
 fn called_party(parts: &Multipart) -> Result<String, Refusal> {
-    let undetermined = || Refusal::forbidden(McWarning::UnableToDetermineCalledParty);
+    let undetermined = || {
+        let refusal = Refusal::forbidden(McWarning::UnableToDetermineCalledParty);
+        refusal.because("not one entry in a resource list")
+    };
     let part = parts.get(media::RESOURCE_LISTS).ok_or_else(undetermined)?;
-    let lists = ResourceLists::parse(&part.content)
-        .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+    let lists = ResourceLists::parse(&part.content).map_err(Refusal::malformed)?;
     let [entry] = lists.uris.as_slice() else {
         return Err(undetermined());
     };
@@ -185,7 +189,7 @@ fn called_alias(
 ) -> Result<Option<String>, Refusal> {
     let called = info
         .ext_content("called-functional-alias-URI")
-        .map_err(|_| Refusal::status(StatusCode::BAD_REQUEST))?;
+        .map_err(Refusal::malformed)?;
     let Some(alias) = called.as_ref().and_then(Content::uri) else {
         return Ok(None);
     };
@@ -199,10 +203,12 @@ fn called_alias(
 fn media_protection(server: &Server, offer: &McpttMedia) -> Result<(), Refusal> {
     let unprotected = offer.key_mgmt.is_none() && server.parts.config.policy.require_pck;
     if unprotected {
-        return Err(Refusal::forbidden(McWarning::FunctionNotAllowed));
+        let refusal = Refusal::forbidden(McWarning::FunctionNotAllowed);
+        return Err(refusal.because("no PCK"));
     }
     if offer.floor.is_none() {
-        return Err(Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE));
+        let refusal = Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE);
+        return Err(refusal.because("no floor control"));
     }
     Ok(())
 }
@@ -220,7 +226,9 @@ fn locate(server: &Server, callee: &McServiceId) -> Result<Binding, Refusal> {
     };
     registered
         .or_else(|| interconnection::user(server, callee))
-        .ok_or(Refusal::status(StatusCode::NOT_FOUND))
+        .ok_or_else(|| {
+            Refusal::status(StatusCode::NOT_FOUND).because("the called user is not here")
+        })
 }
 
 /// Answers that the called functional alias is active for `user`: the caller makes a PCK for that

@@ -372,11 +372,9 @@ impl Session {
     async fn join(&mut self, caller: Caller) {
         if (caller.offer.payload_type, caller.offer.octet_align) != (self.format.0, self.format.1) {
             // Media is forwarded untouched, so every leg must use one format.
-            self.server.refuse(
-                &caller.request,
-                &Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE),
-            );
-            return;
+            let refusal = Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE)
+                .because("the session has another audio format");
+            return self.server.refuse(&caller.request, &refusal);
         }
         let client = (
             caller.binding.mcptt_id.clone(),
@@ -477,11 +475,8 @@ impl Session {
             .and_then(|leg| leg.request.take())
         {
             self.server.calls().invites.remove(&request.transaction);
-            let refusal = Refusal {
-                status,
-                warning,
-                headers: Vec::new(),
-            };
+            let refusal = warning.map_or(Refusal::status(status), |w| Refusal::warned(status, w));
+            let refusal = refusal.because("the call did not come about");
             self.server.refuse(&request, &refusal);
         }
         self.close_leg(originator).await;
@@ -565,10 +560,9 @@ impl Session {
                 request.respond_status(StatusCode::CALL_DOES_NOT_EXIST);
             }
             SessionInput::Join(caller) => {
-                self.server.refuse(
-                    &caller.request,
-                    &Refusal::status(StatusCode::TEMPORARILY_UNAVAILABLE),
-                );
+                let refusal = Refusal::status(StatusCode::TEMPORARILY_UNAVAILABLE)
+                    .because("the session is ending");
+                self.server.refuse(&caller.request, &refusal);
             }
             SessionInput::MemberAnswered(_, answer) => {
                 super::terminating::bye(&self.server, answer.dialog, answer.flow).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mc_ids::{ClientId, GroupId, McServiceId};
 use mc_runtime::sip::IncomingRequest;
-use mc_sip::{McWarning, StatusCode};
+use mc_sip::McWarning;
 use mc_xml::affiliation::AffiliationPresence;
 
 use super::partner::{Partner, Refused};
@@ -38,10 +38,10 @@ pub(crate) async fn publish(
     opened: &OpenedBody,
     expires: u32,
 ) -> Result<(), Refusal> {
-    let bad = || Refusal::status(StatusCode::BAD_REQUEST);
-    let partner = sender.partner.as_ref().ok_or_else(bad)?;
-    let group = info::uri(opened.info.request_uri.as_ref()).ok_or_else(bad)?;
-    let group = GroupId::new(group).map_err(|_| bad())?;
+    let untold = || Refusal::malformed("no group of a partner");
+    let partner = sender.partner.as_ref().ok_or_else(untold)?;
+    let group = info::uri(opened.info.request_uri.as_ref()).ok_or_else(untold)?;
+    let group = GroupId::new(group).map_err(Refusal::malformed)?;
     may_use(sender, &group)?;
     let user = &sender.mcptt_id;
     if !is_member(server, &group, user).await? {
@@ -57,7 +57,7 @@ pub(crate) async fn publish(
         BTreeSet::new()
     } else {
         if presence.entity != group.as_str() {
-            return Err(bad());
+            return Err(Refusal::malformed("a pidf of another entity"));
         }
         listed(server, request, partner, user, &presence)?
     };
@@ -109,20 +109,20 @@ fn listed(
     user: &McServiceId,
     presence: &AffiliationPresence,
 ) -> Result<BTreeSet<ClientId>, Refusal> {
-    let bad = || Refusal::status(StatusCode::BAD_REQUEST);
     let mut clients = BTreeSet::new();
     for tuple in &presence.tuples {
         if tuple.id != user.as_str() {
-            let other = McServiceId::new(tuple.id.as_str()).map_err(|_| bad())?;
+            let other = McServiceId::new(tuple.id.as_str()).map_err(Refusal::malformed)?;
             return Err(spoofed(server, request, partner, &other));
         }
         for affiliation in &tuple.affiliations {
-            let id = affiliation.client.as_deref().ok_or_else(bad)?;
-            clients.insert(ClientId::new(id).map_err(|_| bad())?);
+            let id = affiliation.client.as_deref();
+            let id = id.ok_or_else(|| Refusal::malformed("an affiliation of no client"))?;
+            clients.insert(ClientId::new(id).map_err(Refusal::malformed)?);
         }
     }
     if clients.is_empty() || clients.len() > MAX_CLIENTS {
-        return Err(bad());
+        return Err(Refusal::malformed("no clients, or too many"));
     }
     Ok(clients)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mc_client::{BodyRefused, Demand, Seal};
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::mcptt::media;
-use mc_sip::{Headers, Multipart, NameAddr, Peer, Request, Response, StatusCode, Uri, name, token};
+use mc_sip::{Headers, Multipart, NameAddr, Peer, Request, Response, Uri, name, token};
 
 use super::partner::{Partner, Refused};
 use crate::refusal::Refusal;
@@ -141,8 +141,7 @@ fn hide_contact(server: &Server, headers: &mut Headers, partner: &Arc<Partner>, 
 /// Changes the protection of mcptt-info: from the SPK to none, or from none to the SPK.
 //= TS 33.180 9.3
 fn translate(onward: &mut Request, partner: &Partner, outward: bool) -> Result<(), Refusal> {
-    let bad = |_| Refusal::status(StatusCode::BAD_REQUEST);
-    let mut parts = Multipart::of(&onward.headers, &onward.body).map_err(bad)?;
+    let mut parts = Multipart::of(&onward.headers, &onward.body).map_err(Refusal::malformed)?;
     let Some(part) = parts
         .parts
         .iter_mut()
