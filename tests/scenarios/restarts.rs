@@ -6,14 +6,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lab::gateway::Gateway;
-use lab::parties::Party;
+use lab::parties::{Heard, Party, client_config};
 use lab::site::{Approach, Site};
 use lab::supervisor::Lab;
+use mc_client::ClientEvent;
 use serde_json::{Value, json};
 use testkit::libsrtp;
+use tokio::sync::broadcast;
 
 use crate::claims_stage::{COMMAND, Stage};
-use crate::support::{GROUP, status};
+use crate::support::{GROUP, PATIENCE, a_call_works, start, status, until};
 
 /// The values of some members of each entry of a list, without order.
 fn set(list: &Value, members: &[&str]) -> BTreeSet<String> {
@@ -170,4 +172,54 @@ async fn the_gateway_and_the_radio_side() {
     stage.radio_talks("1001").await;
     let opened = libsrtp::check_media(&stage.down().await).unwrap();
     assert!(opened.media > 10, "{opened:?}");
+}
+
+/// Over UDP no connection tells that the server is gone, or was away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_over_udp_find_the_mcptt_server_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lab = start(&dir).await;
+    let (alice, bob) = (over_udp(&lab, "alice").await, over_udp(&lab, "bob").await);
+    a_call_works(&lab, &alice, &bob).await;
+    // Away until it is missed, and back before anybody has asked.
+    for missed in [true, false] {
+        let mut told = [alice.follow(), bob.follow()];
+        lab.crash("mcptt-server").unwrap();
+        if missed {
+            for at in &mut told {
+                lost(at).await;
+            }
+        }
+        let deadline = tokio::time::Instant::now() + HEALED;
+        lab.restart("mcptt-server").await.unwrap();
+        for at in &mut told {
+            if !missed {
+                lost(at).await;
+            }
+            let ready = until(at, "ready", |e| {
+                matches!(e, ClientEvent::Ready).then_some(())
+            });
+            let healed = tokio::time::timeout_at(deadline, ready).await;
+            assert!(healed.is_ok(), "missed: {missed}");
+        }
+        a_call_works(&lab, &alice, &bob).await;
+    }
+    alice.stop().await;
+    bob.stop().await;
+}
+
+async fn over_udp(lab: &Lab, user: &str) -> Party {
+    let mut config = client_config(lab, user, &[GROUP]).unwrap();
+    let sip = config.sip.as_mut().unwrap();
+    sip.server = sip.server.replace("transport=tcp", "transport=udp");
+    let party = Party::start_as(lab, config).await.unwrap();
+    party.until_ready(PATIENCE).await.unwrap();
+    party
+}
+
+async fn lost(at: &mut broadcast::Receiver<Heard>) {
+    until(at, "loss", |e| {
+        matches!(e, ClientEvent::Disconnected { .. }).then_some(())
+    })
+    .await;
 }

@@ -21,6 +21,7 @@ mod keys;
 mod offered;
 mod outgoing;
 mod partners;
+mod probe;
 mod protection;
 mod refused_groups;
 mod signalling;
@@ -60,6 +61,10 @@ const RETRY: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
 ];
+
+/// T2 of a client (RFC 3261 17.1.2.1): over UDP, a server that comes back hears of it by the next
+/// repetition of its REGISTER, and the default of 4 s is most of what users should wait.
+const REPEATED: Duration = Duration::from_secs(2);
 
 /// A client that is not established yet.
 pub(crate) struct Client {
@@ -397,7 +402,10 @@ async fn own_endpoint(
     // The endpoint outlives the stop long enough to deregister.
     let (endpoint, incoming) = SipEndpoint::bind(
         &link.endpoint,
-        TransactionConfig::default(),
+        TransactionConfig {
+            t2: REPEATED,
+            ..TransactionConfig::default()
+        },
         TracedSip::shared(tracer.clone(), &config.node),
         &CancellationToken::new(),
     )

@@ -103,6 +103,14 @@ impl<R: CryptoRng> Requests<'_, R> {
             .with(name::ALLOW, Method::allow())
     }
 
+    /// OPTIONS to the function that serves us.
+    //= RFC 3261 11.1
+    pub(crate) fn options(&mut self) -> Request {
+        let (function, to) = (self.identity.function.clone(), self.identity.impu.clone());
+        self.outside_dialog(Method::Options, &function, &to)
+            .with(name::ACCEPT, media::SDP)
+    }
+
     /// Service settings: who answers private calls.
     //= TS 24.379 7.2.3
     pub(crate) fn publish_settings(&mut self, answer_mode: AnswerMode) -> Request {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use mc_ids::{ClientId, GroupId, McServiceId};
 use mc_runtime::sip::IncomingRequest;
-use mc_sip::{McWarning, Method, StatusCode, Uri, name};
+use mc_sip::{McWarning, Uri, name};
 use mc_trace::{Event, names};
 use mc_xml::mcptt_info::Content;
 
@@ -105,17 +105,15 @@ pub(crate) fn spoofed(
     not_authorised()
 }
 
-/// Answers OPTIONS to a function of this server; a partner learns whether it is one.
-pub(crate) fn options(server: &Server, request: &IncomingRequest) {
-    if let Some(partner) = server.partners.claimed_by(&request.request) {
-        if let Err(refusal) = from_partner(request, &partner) {
-            server.refuse(request, &refusal);
-            return;
-        }
+/// A partner learns by its OPTIONS whether it is one; `None` when the request does not claim to come
+/// from a partner.
+pub(crate) fn asked(server: &Server, request: &IncomingRequest) -> Option<Result<(), Refusal>> {
+    let partner = server.partners.claimed_by(&request.request)?;
+    let asked = from_partner(request, &partner);
+    if asked.is_ok() {
         partner.heard(server.now());
     }
-    let response = request.response(StatusCode::OK);
-    request.respond(response.with(name::ALLOW, Method::allow()));
+    Some(asked)
 }
 
 /// Whether a call may cross the border, in either direction.

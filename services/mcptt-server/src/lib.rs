@@ -14,6 +14,7 @@ pub mod info;
 pub mod interconnection;
 pub mod keys;
 pub mod media_plane;
+mod options;
 mod publish;
 pub mod refusal;
 mod register;

@@ -28,7 +28,7 @@ use crate::refusal::Refusal;
 use crate::registration::{Binding, Registrations};
 use crate::store::Store;
 use crate::subscription::Subscriptions;
-use crate::{call, interconnection, publish, register, relay, subscribe};
+use crate::{call, interconnection, options, publish, register, relay, subscribe};
 
 /// What the server is built from.
 #[expect(
@@ -325,7 +325,7 @@ impl Server {
         match method {
             Method::Register => register::handle(&server, request).await,
             Method::Options if server.is_own(&request.request.uri) => {
-                interconnection::options(&server, &request);
+                options::handle(&server, &request);
             }
             _ if in_dialog => server.on_in_dialog(request).await,
             Method::Invite => call::originating::handle(&server, request).await,

@@ -1,5 +1,6 @@
 //! Step S of a client: registered with a CSK, or found to be reachable over the interconnection.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mc_sip::Response;
@@ -101,7 +102,10 @@ impl Established {
     /// Whether there is a way to the MCPTT server, so that what it did not do it has refused.
     pub(super) fn reaches_server(&self) -> bool {
         match &self.link.attached {
-            Attached::Registered(_) => self.link.endpoint.is_connected(self.link.server),
+            Attached::Registered(_) => {
+                let connected = self.link.endpoint.is_connected(self.link.server);
+                connected && self.answered.load(Ordering::Relaxed)
+            }
             Attached::Interconnected(place) => place.interconnection().is_up(),
         }
     }
@@ -122,11 +126,12 @@ impl Established {
             Attached::Registered(_) if due || !self.reaches_server() => {
                 self.refresh_registration().await
             }
-            Attached::Interconnected(_) | Attached::Registered(_) => Ok(()),
+            Attached::Registered(_) => self.probe(now).await,
+            Attached::Interconnected(_) => Ok(()),
         }
     }
 
-    async fn refresh_registration(&mut self) -> Result<(), String> {
+    pub(super) async fn refresh_registration(&mut self) -> Result<(), String> {
         let expires = self.registration_s();
         let request = self.make(|r| r.bare_register(expires));
         let response = self.transact(request).await?;

@@ -1,6 +1,7 @@
 //! A client with keys and an attachment: groups, calls, and the loop that keeps everything up.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use crate::client::affiliation::{Affiliations, WaitingCall};
 use crate::client::calls::Leg;
 use crate::client::offered::Offered;
 use crate::client::outgoing::{Outgoing, Progress};
+use crate::client::probe::Probe;
 use crate::client::protection::GroupProtection;
 use crate::client::{Credentials, Link, Lost};
 use crate::config::ClientConfig;
@@ -51,6 +53,9 @@ pub(crate) struct Established {
     pub(super) refused: BTreeMap<GroupId, StepFailure>,
     pub(super) refused_tried: Instant,
     pub(super) affiliation: Affiliations,
+    pub(super) probe: Probe,
+    /// Whether the server answered the last request.
+    pub(super) answered: AtomicBool,
     pub(super) shared: Shared,
     pub(super) replay: ReplayCache,
     /// By the URI of the GMS.
@@ -103,6 +108,8 @@ impl Established {
             refused: BTreeMap::new(),
             refused_tried: now,
             affiliation: Affiliations::default(),
+            probe: Probe::new(now),
+            answered: AtomicBool::new(true),
             replay: ReplayCache::new(REPLAY_CAPACITY),
             subscriptions: BTreeMap::new(),
             table,
@@ -149,10 +156,9 @@ impl Established {
     /// Sends a request to the first hop and waits for its final response.
     pub(super) async fn transact(&self, request: Request) -> Result<Response, String> {
         let mut responses = self.link.endpoint.request(request, self.link.server);
-        responses
-            .final_response()
-            .await
-            .map_err(|error| error.to_string())
+        let response = responses.final_response().await;
+        self.answered.store(response.is_ok(), Ordering::Relaxed);
+        response.map_err(|error| error.to_string())
     }
 
     /// As [`Self::transact`]; anything but success is a failure of `service`.
