@@ -5,6 +5,7 @@
 mod floor;
 mod keys;
 mod protection;
+mod reorder;
 mod talk;
 
 use std::net::{IpAddr, SocketAddr};
@@ -168,10 +169,12 @@ impl Call {
                     self.hear_out(&mut audio).await;
                     self.on_floor(floor.get_mut(..length).unwrap_or_default(), from);
                 }
+                () = until(self.listener.poll_timeout()) => self.listener.release(Instant::now()),
                 () = until(timeout) => self.participant.handle(Input::Timeout, Instant::now()),
             }
             self.drain().await;
         }
+        self.listener.release_all();
         self.participant.handle(Input::CallRelease, Instant::now());
         self.drain().await;
     }
@@ -181,7 +184,7 @@ impl Call {
     async fn hear_out(&mut self, buffer: &mut [u8]) {
         for _ in 0..MOST_WAITING {
             let Ok((length, from)) = self.sockets.audio.try_recv_from(buffer) else {
-                return;
+                break;
             };
             self.on_audio(
                 buffer.get_mut(..length).unwrap_or_default(),
@@ -190,6 +193,7 @@ impl Call {
             );
             self.drain().await;
         }
+        self.listener.release_all();
     }
 
     async fn on_command(&mut self, command: CallCommand) {

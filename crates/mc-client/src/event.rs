@@ -35,7 +35,8 @@ pub struct StepFailure {
     pub detail: String,
 }
 
-/// One frame of received speech, decoded.
+/// One frame of received speech, decoded. Those of a stream come in the order they were sent in, as
+/// soon as they can; who plays them in real time smooths their jitter (`mc_audio::jitter`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpeechFrame {
     /// The call.

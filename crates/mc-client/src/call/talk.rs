@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use mc_audio::amr_wb::{Decoder, Encoder, Mode, Packing};
 use mc_audio::{FRAME, Frame16k};
-use mc_ids::GukId;
 use mc_media::SRTP_OVERHEAD;
 use mc_media::rtp::{Frame, Header};
 use mc_trace::{Endpoint, Event, names};
 
 use crate::call::protection::{Format, Incoming, NotHeard, Outgoing, Received, SpeechProtection};
-use crate::call::{Remote, Shared};
+use crate::call::reorder::Reorder;
+use crate::call::{EventSink, Remote, Shared};
 use crate::call_id::CallId;
 use crate::event::{ClientEvent, SpeechFrame};
 
@@ -21,7 +21,7 @@ const MAX_PAYLOAD: usize = 128;
 /// RTP clock ticks of a frame: AMR-WB counts samples (RFC 4867 4.1).
 const TICKS: u32 = 320;
 /// Most frames made up for a gap; longer gaps are silence.
-const MAX_CONCEALED: u16 = 5;
+const MAX_CONCEALED: u64 = 5;
 /// Most talkers whose decoders are kept.
 const MAX_DECODERS: usize = 16;
 
@@ -153,8 +153,53 @@ pub(super) struct Listener {
 struct Receiving {
     decoder: Decoder,
     packing: Packing,
-    next: u16,
+    order: Reorder<(Received, Instant)>,
     heard: Instant,
+}
+
+impl Receiving {
+    /// Tells what a packet says, after what those said that were lost before it.
+    fn decode(
+        &mut self,
+        lost: u64,
+        (packet, received): (Received, Instant),
+        call: &CallId,
+        events: &EventSink,
+    ) {
+        let Received {
+            header,
+            talker,
+            payload,
+        } = packet;
+        let mut frames = Vec::new();
+        if !header.marker && lost <= MAX_CONCEALED {
+            for _ in 0..lost {
+                frames.extend(self.decoder.conceal().ok().map(|samples| (true, samples)));
+            }
+        }
+        let (packing, decoder) = (self.packing, &mut self.decoder);
+        let decoded = packing.unpack(&payload).and_then(|coded| {
+            let decoded = coded.iter().map(|coded| decoder.decode(coded));
+            decoded.collect::<Result<Vec<_>, _>>()
+        });
+        match decoded {
+            Ok(decoded) => frames.extend(decoded.into_iter().map(|samples| (false, samples))),
+            Err(error) => tracing::debug!(%error, "payload not decoded"),
+        }
+        for (concealed, samples) in frames {
+            events.emit(ClientEvent::Speech(SpeechFrame {
+                call: call.clone(),
+                guk_id: talker,
+                ssrc: header.ssrc,
+                sequence: header.sequence,
+                timestamp: header.timestamp,
+                marker: header.marker && !concealed,
+                concealed,
+                received,
+                samples: samples.to_vec(),
+            }));
+        }
+    }
 }
 
 impl Listener {
@@ -188,61 +233,53 @@ impl Listener {
                 return false;
             }
         };
-        let Received {
-            header,
-            talker,
-            payload,
-        } = heard;
         if let Some(raw) = raw {
-            trace_received(&self.shared, &raw, &payload, header);
+            trace_received(&self.shared, &raw, &heard.payload, heard.header);
         }
-        if header.payload_type == self.format.payload_type {
-            self.decode(header, talker, &payload, received);
+        if heard.header.payload_type == self.format.payload_type {
+            self.take(heard, received);
         }
         true
     }
 
-    fn decode(&mut self, header: Header, guk_id: Option<GukId>, payload: &[u8], received: Instant) {
+    fn take(&mut self, heard: Received, received: Instant) {
+        let header = heard.header;
         if !self.streams.contains_key(&header.ssrc) && !self.open_stream(header) {
             return;
         }
         let Some(stream) = self.streams.get_mut(&header.ssrc) else {
             return;
         };
-        let gap = header.sequence.wrapping_sub(stream.next);
-        if gap > u16::MAX / 2 {
-            // Late: what it would have said was made up already.
-            return;
-        }
-        let mut frames = Vec::new();
-        if !header.marker && gap <= MAX_CONCEALED {
-            for _ in 0..gap {
-                frames.extend(stream.decoder.conceal().ok().map(|samples| (true, samples)));
+        stream.heard = received;
+        // Of one that is late, what it would have said was made up already.
+        stream
+            .order
+            .push(header.sequence, (heard, received), received);
+        self.release(received);
+    }
+
+    /// When [`Self::release`] has something to do without another packet.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.streams.values().filter_map(|s| s.order.due()).min()
+    }
+
+    /// Tells of the packets whose turn it is.
+    pub(super) fn release(&mut self, now: Instant) {
+        let (events, call) = (&self.shared.events, &self.call);
+        for stream in self.streams.values_mut() {
+            while let Some((lost, packet)) = stream.order.pull(now) {
+                stream.decode(lost, packet, call, events);
             }
         }
-        let (packing, decoder) = (stream.packing, &mut stream.decoder);
-        let decoded = packing.unpack(payload).and_then(|coded| {
-            let decoded = coded.iter().map(|coded| decoder.decode(coded));
-            decoded.collect::<Result<Vec<_>, _>>()
-        });
-        match decoded {
-            Ok(decoded) => frames.extend(decoded.into_iter().map(|samples| (false, samples))),
-            Err(error) => tracing::debug!(%error, "payload not decoded"),
-        }
-        stream.next = header.sequence.wrapping_add(1);
-        stream.heard = received;
-        for (concealed, samples) in frames {
-            self.shared.events.emit(ClientEvent::Speech(SpeechFrame {
-                call: self.call.clone(),
-                guk_id,
-                ssrc: header.ssrc,
-                sequence: header.sequence,
-                timestamp: header.timestamp,
-                marker: header.marker && !concealed,
-                concealed,
-                received,
-                samples: samples.to_vec(),
-            }));
+    }
+
+    /// Tells of all packets: the talk burst or the call is over.
+    pub(super) fn release_all(&mut self) {
+        let (events, call) = (&self.shared.events, &self.call);
+        for stream in self.streams.values_mut() {
+            while let Some((lost, packet)) = stream.order.give_up() {
+                stream.decode(lost, packet, call, events);
+            }
         }
     }
 
@@ -267,7 +304,7 @@ impl Listener {
             Receiving {
                 decoder,
                 packing,
-                next: header.sequence,
+                order: Reorder::new(header.sequence),
                 heard,
             },
         );

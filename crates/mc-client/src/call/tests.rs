@@ -491,3 +491,69 @@ fn taken() -> FloorTaken {
         locations: None,
     }
 }
+
+/// Alice talks through a relay that lets the test change the order of her packets.
+#[tokio::test]
+async fn packets_that_changed_places_are_heard_in_order_and_a_lost_one_is_concealed() {
+    let (mut alice, mut bob) = (Member::new("alice", 5).await, Member::new("bob", 5).await);
+    let relay = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    alice.connect(relay.local_addr().unwrap()).await;
+    bob.connect(relay.local_addr().unwrap()).await;
+    alice.press_and_grant().await;
+    let mut packets = Vec::new();
+    for _ in 0..8 {
+        alice.tell(CallCommand::Speech(tone(), None)).await;
+        let mut packet = vec![0; MAX_PACKET];
+        let length = relay.recv(&mut packet).await.unwrap();
+        packet.truncate(length);
+        packets.push(packet);
+    }
+    let first = u16::from_be_bytes([packets[0][2], packets[0][3]]);
+    // The fourth is lost; the sixth has to wait for the fifth, and nothing comes after the eighth.
+    for n in [0, 2, 1, 5, 4, 7, 6] {
+        relay.send_to(&packets[n], bob.audio).await.unwrap();
+    }
+    let mut heard = Vec::new();
+    for _ in 0..8 {
+        let frame = bob.speech().await;
+        heard.push((frame.sequence.wrapping_sub(first), frame.concealed));
+    }
+    let expected = [
+        (0, false),
+        (1, false),
+        (2, false),
+        (4, true),
+        (4, false),
+        (5, false),
+        (6, false),
+        (7, false),
+    ];
+    assert_eq!(heard, expected);
+    // Late: it was made up already.
+    relay.send_to(&packets[3], bob.audio).await.unwrap();
+    bob.send_floor(taken()).await;
+    assert!(matches!(bob.event().await, ClientEvent::FloorTaken { .. }));
+}
+
+/// What waits for a packet before it is heard before the floor is idle.
+#[tokio::test]
+async fn the_end_of_a_burst_does_not_overtake_what_waits() {
+    let (mut alice, mut bob) = (Member::new("alice", 5).await, Member::new("bob", 5).await);
+    let relay = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    alice.connect(relay.local_addr().unwrap()).await;
+    bob.connect(relay.local_addr().unwrap()).await;
+    alice.press_and_grant().await;
+    for n in 0..3 {
+        alice.tell(CallCommand::Speech(tone(), None)).await;
+        let mut packet = vec![0; MAX_PACKET];
+        let length = relay.recv(&mut packet).await.unwrap();
+        if n != 1 {
+            relay.send_to(&packet[..length], bob.audio).await.unwrap();
+        }
+    }
+    assert!(!bob.speech().await.concealed);
+    bob.send_floor(taken()).await;
+    assert!(bob.speech().await.concealed);
+    assert!(!bob.speech().await.concealed);
+    assert!(matches!(bob.event().await, ClientEvent::FloorTaken { .. }));
+}
