@@ -21,6 +21,9 @@ use crate::store::Subscription;
 
 /// Most documents in one subscription.
 const MAX_SELECTORS: usize = 256;
+/// Most subscriptions of one user, so that nobody fills the store; a server follows each group it
+/// serves with one of its own.
+const MOST_OF_USER: usize = 1024;
 /// Duration of a subscription that names none (RFC 5875 4.5), seconds.
 const DEFAULT_EXPIRES: u32 = 86_400;
 
@@ -140,6 +143,7 @@ async fn accepted(gms: &Gms, incoming: &IncomingRequest) -> Result<Accepted, Ref
         gms.remove_dialog(&subscription.id);
         return Err(refused);
     }
+    bound(gms, &user).await?;
     tracing::info!(
         documents = subscription.selectors.len(),
         "subscribed to group documents"
@@ -190,6 +194,25 @@ async fn refreshed(
 async fn stored(gms: &Gms, subscription: &Subscription) -> Result<(), Refused> {
     let stored = gms.store.put_subscription(subscription).await;
     stored.map_err(Refused::failed)
+}
+
+/// Ends the subscription of a user that would end first, when there are too many.
+async fn bound(gms: &Gms, user: &McServiceId) -> Result<(), Refused> {
+    let held = gms.store.subscriptions(gms.clock.unix_ms()).await;
+    let held = held.map_err(Refused::failed)?;
+    let Some(id) = surplus(&held, user.as_str()) else {
+        return Ok(());
+    };
+    tracing::warn!(%user, id, "too many subscriptions, the oldest ends");
+    gms.remove_dialog(id);
+    let ended = gms.store.delete_subscription(id).await;
+    ended.map_err(Refused::failed)
+}
+
+fn surplus<'a>(held: &'a [Subscription], user: &str) -> Option<&'a str> {
+    let own = held.iter().filter(|s| s.mcptt_id == user);
+    let first = own.clone().min_by_key(|s| s.expires_ms)?;
+    (own.count() > MOST_OF_USER).then_some(&first.id)
 }
 
 /// The MCPTT ID of the access token in the body, or one that its owner may assert.
@@ -269,4 +292,28 @@ fn end_ms(gms: &Gms, expires: u32) -> i64 {
     gms.clock
         .unix_ms()
         .saturating_add(i64::from(expires).saturating_mul(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_to_end_of_a_user_with_too_many_goes_and_no_other() {
+        let of = |user: &str, n: usize| Subscription {
+            id: format!("{user}-{n}"),
+            mcptt_id: user.to_owned(),
+            impu: String::new(),
+            selectors: Vec::new(),
+            expires_ms: 1000 - i64::try_from(n % 1000).unwrap(),
+            dialog: String::new(),
+        };
+        let mut held: Vec<Subscription> = (0..MOST_OF_USER).map(|n| of("bob", n)).collect();
+        held.push(of("alice", 999));
+        assert_eq!(surplus(&held, "bob"), None);
+        held.push(of("bob", 1));
+        assert_eq!(surplus(&held, "bob"), Some("bob-999"));
+        assert_eq!(surplus(&held, "alice"), None);
+        assert_eq!(surplus(&held, "nobody"), None);
+    }
 }
