@@ -203,8 +203,25 @@ impl Operator {
     /// # Errors
     /// What a service says against it.
     pub async fn revoke_user(&self, domain: Domain, identity: &str) -> anyhow::Result<()> {
+        self.revoke_keys(domain, identity).await?;
+        self.revoke_tokens(domain, identity).await
+    }
+
+    /// Takes the keys of one user out of use.
+    ///
+    /// # Errors
+    /// What the KMS says against it.
+    pub async fn revoke_keys(&self, domain: Domain, identity: &str) -> anyhow::Result<()> {
         let path = format!("users/{identity}/revocation");
         body(self.at_kms(domain, Method::PUT, &path)?).await?;
+        Ok(())
+    }
+
+    /// Takes the tokens of one user out of use.
+    ///
+    /// # Errors
+    /// What the identity management server says against it.
+    pub async fn revoke_tokens(&self, domain: Domain, identity: &str) -> anyhow::Result<()> {
         let path = format!("revocations/{identity}");
         body(self.at_idms(domain, Method::PUT, &path)?).await?;
         Ok(())

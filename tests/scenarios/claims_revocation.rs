@@ -1,6 +1,6 @@
 //! Revocation of one external user. Where each has an identity of his own (7.2, 7.3, 7.4) he alone is
-//! cut off, within a second of the operators' action; where all share one (7.1, 7.5) there is nothing
-//! to revoke but all of them.
+//! cut off, within a second of one operator's action at KMS, identity management server or GMS; where
+//! all share one (7.1, 7.5) there is nothing to revoke but all of them.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use lab::topology::PortName;
 use mc_client::ClientEvent;
 use mc_client::keys::KeysError;
 use mc_ids::annex_f::guk_id;
-use mc_ids::{Gmk, GmkId, GukId, Key128 as _};
+use mc_ids::{Gmk, GmkId, GukId, Key128 as _, KeyId};
 use mc_runtime::SystemClock;
 use mc_runtime::auth::{SCOPE_GMS, SCOPE_KMS};
 use mc_trace::{KeyKind, KeyLogEntry, keylog};
@@ -22,7 +22,7 @@ use serde_json::Value;
 use tokio::sync::broadcast::Receiver;
 
 use crate::claims_identities::{gateways_user, gms_token};
-use crate::claims_stage::{ALICE, Stage, account};
+use crate::claims_stage::{ALICE, BOB, Stage, account, heard_so_far, private_call};
 use crate::domains::{User, group_key_message};
 use crate::peer::https;
 use crate::refusals_tokens::{claims, issuer_key};
@@ -41,10 +41,17 @@ macro_rules! claim {
 }
 
 claim! {
-    one_is_cut_off:
-    one_external_user_is_revoked_at_once_7_2: ClientPerUser;
-    one_external_user_is_revoked_at_once_7_3: MigratedClients;
-    one_external_user_is_revoked_at_once_7_4: ExternalDomain;
+    by_key_and_identity_servers:
+    one_whose_keys_or_tokens_are_revoked_is_cut_off_at_once_7_2: ClientPerUser;
+    one_whose_keys_or_tokens_are_revoked_is_cut_off_at_once_7_3: MigratedClients;
+    one_whose_keys_or_tokens_are_revoked_is_cut_off_at_once_7_4: ExternalDomain;
+}
+
+claim! {
+    by_group_server:
+    one_external_user_is_taken_out_of_his_group_at_once_7_2: ClientPerUser;
+    one_external_user_is_taken_out_of_his_group_at_once_7_3: MigratedClients;
+    one_external_user_is_taken_out_of_his_group_at_once_7_4: ExternalDomain;
 }
 
 claim! {
@@ -53,68 +60,173 @@ claim! {
     one_external_user_cannot_be_revoked_alone_7_5: ExternalDomainSingleUser;
 }
 
-async fn one_is_cut_off(approach: Approach) {
+/// One action at the KMS, then one at the identity management server, each on another user: the
+/// others are told (`docs/revocation.md`), and there is nothing to do anywhere else.
+async fn by_key_and_identity_servers(approach: Approach) {
     let dir = tempfile::tempdir().unwrap();
     let stage = Stage::up(dir.path(), approach).await;
     let (lab, site) = (&stage.lab, stage.site);
     let [a, b] = site.units;
     stage.radio_talks(a).await;
     stage.radio_talks(b).await;
-    let revoked = gateways_user(lab, site, a).await;
-    let other = gateways_user(lab, site, b).await;
-    let tokens = [kms_token(&revoked).await, kms_token(&other).await];
-    let at_gms = gms_token(lab, site, &revoked).await;
-
-    // KMS and IdMS: the first thing he asks for after the action is refused.
+    let (first, second) = (
+        gateways_user(lab, site, a).await,
+        gateways_user(lab, site, b).await,
+    );
+    let tokens = [kms_token(&first).await, kms_token(&second).await];
+    let at_gms = [
+        gms_token(lab, site, &first).await,
+        gms_token(lab, site, &second).await,
+    ];
     let operator = Operator::of(lab).unwrap();
-    operator
-        .revoke_user(site.domain, revoked.identity)
-        .await
-        .unwrap();
-    let done = Instant::now();
-    let refused = keys(lab, site, &revoked, &tokens[0]).await;
-    assert!(
-        matches!(refused, Err(KeysError::Refused { status: 403, .. })),
-        "{refused:?}"
-    );
-    assert!(done.elapsed() < AT_ONCE, "{:?}", done.elapsed());
-    assert!(log_in_fails(lab, site, a).await, "no token");
-    assert!(keys(lab, site, &other, &tokens[1]).await.is_ok());
-    assert!(!log_in_fails(lab, site, b).await);
 
-    // GMS: the group has a new key, which everybody else gets, and he is out of its call.
+    let action = operator.revoke_keys(site.domain, first.identity);
+    let talkers = is_cut_off(
+        &stage,
+        (a, Some(b)),
+        &first,
+        action,
+        [&tokens[0], &at_gms[0]],
+    )
+    .await;
+    let of_second = group_keys(lab).into_iter();
+    let mut of_second = of_second.map(|key| guk_of(lab, key, second.identity));
+    assert!(of_second.any(|guk| talkers.contains(&guk)), "{talkers:?}");
+    // Who has no keys has tokens still; the other one has both.
+    assert!(!log_in_fails(lab, site, a).await && !log_in_fails(lab, site, b).await);
+    assert!(keys(lab, site, &second, &tokens[1]).await.is_ok());
+
+    let action = operator.revoke_tokens(site.domain, second.identity);
+    let talkers = is_cut_off(&stage, (b, None), &second, action, [&tokens[1], &at_gms[1]]).await;
+    let of_alice = |key| guk_of(lab, key, ALICE);
+    let of_alice: BTreeSet<_> = group_keys(lab).into_iter().map(of_alice).collect();
+    assert!(talkers.is_subset(&of_alice), "{talkers:?}");
+    assert!(log_in_fails(lab, site, b).await, "no token");
+    stage.down().await;
+}
+
+/// Revokes a unit that can be heard, by one action of an operator: within a second the group has a key
+/// he does not get, he is out of its call, and no server takes his tokens. He is heard no more and can
+/// neither call nor be called, while the other unit is heard. Returns whom bob has heard since.
+async fn is_cut_off<E: std::fmt::Debug>(
+    stage: &Stage,
+    (unit, other): (&str, Option<&str>),
+    user: &User,
+    action: impl Future<Output = Result<(), E>>,
+    [at_kms, at_gms]: [&str; 2],
+) -> BTreeSet<GukId> {
+    let (lab, site) = (&stage.lab, stage.site);
+    let known = group_keys(lab);
     let (mut at_bob, mut heard) = (stage.bob.follow(), stage.bob.follow());
-    let removed = remove_member(lab, site, revoked.identity).await;
-    let (new, ()) = tokio::join!(
-        async {
-            let new = new_key(&stage, &mut at_bob).await;
-            assert!(removed.elapsed() < AT_ONCE, "key: {:?}", removed.elapsed());
-            new
-        },
-        async {
-            until_out_of_call(lab, revoked.identity).await;
-            assert!(removed.elapsed() < AT_ONCE, "call: {:?}", removed.elapsed());
-        }
+    let acted = Instant::now();
+    action.await.unwrap();
+    let no_keys = async || {
+        let asked = keys(lab, site, user, at_kms).await;
+        matches!(asked, Err(KeysError::Refused { status: 403, .. }))
+    };
+    let no_group_key = async || {
+        let asked = group_key_message(lab, Primary, site.group, at_gms, user.identity).await;
+        asked == Err(403)
+    };
+    let out_of_call = until_out_of_call(lab, user.identity);
+    let (new, (), (), ()) = tokio::join!(
+        in_time("group key", acted, new_key(stage, &mut at_bob, &known)),
+        in_time("call", acted, out_of_call),
+        in_time("KMS", acted, until_so(no_keys)),
+        in_time("GMS", acted, until_so(no_group_key)),
     );
-    let refused = group_key_message(lab, Primary, site.group, &at_gms, revoked.identity).await;
+
+    stage.radio_tries(unit).await;
+    if let Some(other) = other {
+        until_gateway_has(lab, site, new).await;
+        stage.radio_talks(other).await;
+    }
+    no_private_calls(stage, unit).await;
+    let talkers = until_switched(stage, &mut heard, new).await;
+    for key in group_keys(lab) {
+        let his = guk_of(lab, key, user.identity);
+        assert!(!talkers.contains(&his), "{key:?} {talkers:?}");
+    }
+    talkers
+}
+
+/// What has to have happened within a second.
+async fn in_time<T>(what: &str, since: Instant, effect: impl Future<Output = T>) -> T {
+    let done = effect.await;
+    assert!(since.elapsed() < AT_ONCE, "{what}: {:?}", since.elapsed());
+    done
+}
+
+/// Waits until something holds.
+async fn until_so(holds: impl AsyncFn() -> bool) {
+    let so = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, so).await.unwrap();
+}
+
+/// Neither from a unit nor to it.
+async fn no_private_calls(stage: &Stage, unit: &str) {
+    let mut at_alice = stage.alice.follow();
+    let wanted = private_call(stage.callee(unit));
+    stage.alice.client.private_call(wanted).await.unwrap();
+    let status = until(&mut at_alice, "refusal", |event| match event {
+        ClientEvent::CallRefused { status, .. } => Some(*status),
+        _ => None,
+    });
+    assert_eq!(status.await, 404);
+
+    let mut at_bob = stage.bob.follow();
+    stage.radios.call(unit, BOB).await.unwrap();
+    until_so(async || {
+        let radio = stage.radios.unit(unit).await.unwrap();
+        radio.call.is_none() && radio.last_call.is_some_and(|end| end.status != 200)
+    })
+    .await;
+    let told = heard_so_far(&mut at_bob);
+    let offered = |event: &ClientEvent| matches!(event, ClientEvent::CallOffered { .. });
+    assert!(!told.iter().any(offered), "{told:?}");
+}
+
+/// The administrator's action at the GMS: the group has a new key, which everybody else gets, and he is
+/// out of its call; his other rights stay.
+async fn by_group_server(approach: Approach) {
+    let dir = tempfile::tempdir().unwrap();
+    let stage = Stage::up(dir.path(), approach).await;
+    let (lab, site) = (&stage.lab, stage.site);
+    let [a, b] = site.units;
+    stage.radio_talks(a).await;
+    stage.radio_talks(b).await;
+    let removed = gateways_user(lab, site, a).await;
+    let other = gateways_user(lab, site, b).await;
+    let token = kms_token(&removed).await;
+    let at_gms = gms_token(lab, site, &removed).await;
+    let known = group_keys(lab);
+    let (mut at_bob, mut heard) = (stage.bob.follow(), stage.bob.follow());
+    let answered = remove_member(lab, site, removed.identity).await;
+    let out_of_call = until_out_of_call(lab, removed.identity);
+    let (new, ()) = tokio::join!(
+        in_time("group key", answered, new_key(&stage, &mut at_bob, &known)),
+        in_time("call", answered, out_of_call),
+    );
+    let refused = group_key_message(lab, Primary, site.group, &at_gms, removed.identity).await;
     assert_eq!(refused, Err(403));
+    assert!(keys(lab, site, &removed, &token).await.is_ok());
     until_gateway_has(lab, site, new).await;
 
-    // He is heard no more, under no key; the others are, and soon under the new one.
+    // He is heard no more, under no key; the other one is.
     stage.radio_tries(a).await;
     stage.radio_talks(b).await;
     let talkers = until_switched(&stage, &mut heard, new).await;
-    for key in [old_key(&stage), new] {
-        assert!(
-            !talkers.contains(&guk_of(lab, key, revoked.identity)),
-            "{talkers:?}"
-        );
-    }
-    let of_other = [old_key(&stage), new].map(|key| guk_of(lab, key, other.identity));
-    assert!(
-        of_other.iter().any(|guk| talkers.contains(guk)),
-        "{talkers:?}"
-    );
+    let of = |member: &str| {
+        let keys = group_keys(lab).into_iter();
+        let guks: BTreeSet<_> = keys.map(|key| guk_of(lab, key, member)).collect();
+        talkers.intersection(&guks).count()
+    };
+    assert_eq!(of(removed.identity), 0, "{talkers:?}");
+    assert!(of(other.identity) > 0, "{talkers:?}");
     let held = gateways_keys(lab, site, new);
     assert_eq!(held, 1, "one of the gateway's two users has the new key");
     stage.down().await;
@@ -190,20 +302,11 @@ async fn remove_member(lab: &Lab, site: &Site, member: &str) -> Instant {
     Instant::now()
 }
 
-/// The key that a client gets next.
-async fn new_key(stage: &Stage, at: &mut Receiver<Heard>) -> GmkId {
-    let old = old_key(stage);
-    let of_group = |event: &ClientEvent| key_of_group(stage, event).filter(|id| *id != old);
+/// The key of the group that a client gets next.
+async fn new_key(stage: &Stage, at: &mut Receiver<Heard>, known: &BTreeSet<GmkId>) -> GmkId {
+    let of_group =
+        |event: &ClientEvent| key_of_group(stage, event).filter(|id| !known.contains(id));
     until(at, "new key", of_group).await
-}
-
-/// The site's group key that alice came up with.
-fn old_key(stage: &Stage) -> GmkId {
-    let mut keys = stage
-        .told
-        .iter()
-        .filter_map(|event| key_of_group(stage, event));
-    keys.next_back().unwrap()
 }
 
 fn key_of_group(stage: &Stage, event: &ClientEvent) -> Option<GmkId> {
@@ -232,6 +335,14 @@ fn talkers(heard: &mut Receiver<Heard>) -> BTreeSet<GukId> {
 fn exported(lab: &Lab) -> Vec<KeyLogEntry> {
     let log = std::fs::read_to_string(lab.state().file("logs", "keys.jsonl")).unwrap();
     keylog::read(&log).collect()
+}
+
+/// All group keys there have been.
+fn group_keys(lab: &Lab) -> BTreeSet<GmkId> {
+    let entries = exported(lab).into_iter();
+    let gmks = entries.filter(|entry| entry.kind == KeyKind::Gmk);
+    let id = |entry: KeyLogEntry| KeyId(u32::from_str_radix(&entry.key_id, 16).unwrap());
+    gmks.map(|entry| id(entry).try_into().unwrap()).collect()
 }
 
 fn is_gmk(entry: &KeyLogEntry, id: GmkId) -> bool {
@@ -288,19 +399,23 @@ async fn all_are_cut_off(approach: Approach) {
     );
     stage.radio_talks(a).await;
 
+    let known = group_keys(lab);
     let (mut at_bob, mut heard) = (stage.bob.follow(), stage.bob.follow());
     let removed = remove_member(lab, site, segy.identity).await;
     let (new, ()) = tokio::join!(
-        new_key(&stage, &mut at_bob),
+        new_key(&stage, &mut at_bob, &known),
         until_out_of_call(lab, segy.identity)
     );
     assert!(removed.elapsed() < AT_ONCE, "{:?}", removed.elapsed());
     stage.radio_tries(a).await;
     stage.radio_tries(b).await;
     let talkers = until_switched(&stage, &mut heard, new).await;
-    let of_alice = [old_key(&stage), new].map(|key| guk_of(lab, key, ALICE));
-    let others = talkers.iter().filter(|guk| !of_alice.contains(guk));
-    assert_eq!(others.count(), 0, "both are cut off: {talkers:?}");
+    let of_alice = |key| guk_of(lab, key, ALICE);
+    let of_alice: BTreeSet<_> = group_keys(lab).into_iter().map(of_alice).collect();
+    assert!(
+        talkers.is_subset(&of_alice),
+        "both are cut off: {talkers:?}"
+    );
     assert_eq!(gateways_keys(lab, site, new), 0);
     stage.down().await;
 }

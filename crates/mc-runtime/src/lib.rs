@@ -14,6 +14,7 @@ pub mod http;
 pub mod logging;
 pub mod operator;
 mod places;
+pub mod revocations;
 mod rng;
 #[cfg(feature = "sealing")]
 pub mod sealing;

@@ -61,6 +61,7 @@ use mc_ids::{FunctionalAlias, GroupId, IdentityPattern, McServiceId};
 use mc_runtime::auth::VerifierConfig;
 use mc_runtime::http::{ClientConfig, ServerConfig};
 use mc_runtime::logging::LogConfig;
+use mc_runtime::revocations::RevocationSource;
 use mc_runtime::sip::SipConfig;
 use mc_runtime::trace::TraceConfig;
 use serde::Deserialize;
@@ -132,6 +133,9 @@ pub struct Config {
     pub login: LoginConfig,
     /// Where this server's keys come from.
     pub kms: KmsConfig,
+    /// Servers whose revoked users leave all groups (default none).
+    #[serde(default)]
+    pub revocations: Vec<RevocationSource>,
     /// Log settings.
     #[serde(default)]
     pub log: LogConfig,

@@ -133,13 +133,19 @@ impl Gms {
         let before = self.group(document.uri()).await?;
         let previous = before.as_ref().map(|group| group.etag.as_str());
         precondition(previous)?;
+        let was_member = |uri: &str| {
+            let before = before.as_ref();
+            before.is_some_and(|group| group.document.member(uri).is_some())
+        };
+        let members: Vec<&str> = document.members().iter().map(|m| m.uri.as_str()).collect();
+        let joining: Vec<&str> = members.iter().copied().filter(|m| !was_member(m)).collect();
+        self.refuse_joining(&joining)?;
         let text = document.to_xml();
         let stored = StoredGroup {
             group_id: document.uri().to_owned(),
             etag: entity_tag(&text),
             document: text,
         };
-        let members: Vec<&str> = document.members().iter().map(|m| m.uri.as_str()).collect();
         let now_ms = self.clock.unix_ms();
         self.store
             .put_group(&stored, &members, previous, now_ms)

@@ -3,8 +3,8 @@
 //!
 //! The pure rules are in [`address`], [`access`], [`group_key`] and [`message`]; [`groups`] changes
 //! documents and keys, [`subscription`] takes subscriptions and `dialogs` keeps them across a restart,
-//! [`delivery`] tells members, [`partners`]
-//! follows what other domains are trusted. The server of a gateway's domain is the same library under
+//! [`delivery`] tells members, [`partners`] follows what other domains are trusted, [`revocations`]
+//! who is trusted no longer. The server of a gateway's domain is the same library under
 //! another configuration (Annex L).
 
 pub mod access;
@@ -19,6 +19,7 @@ pub mod groups;
 pub mod keys;
 pub mod message;
 pub mod partners;
+pub mod revocations;
 pub mod routes;
 pub mod state;
 pub mod store;
@@ -85,6 +86,7 @@ pub async fn start(
     tokio::spawn(delivery::work(gms.clone(), endpoint.clone(), jobs));
     tokio::spawn(subscription::serve(gms.clone(), endpoint.clone(), incoming));
     tokio::spawn(partners::follow(gms.clone(), gms.keys.clone()));
+    tokio::spawn(revocations::follow(gms.clone()));
     let before = gms.subscribed();
     tokio::spawn(gms.clone().catch_up(before, gms.keys.clone()));
     let http =

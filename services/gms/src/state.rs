@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mc_ids::{McServiceId, NtpTime};
 use mc_runtime::auth::{SCOPE_GMS, TokenVerifier};
+use mc_runtime::revocations::{self, Revoked};
 use mc_runtime::sealing::SealingKey;
 use mc_runtime::service::Context;
 use mc_runtime::trace::Tracer;
 use mc_runtime::{Health, SharedClock};
 use mc_sip::Dialog;
 use mc_trace::{Event, names};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::access::acting_identity;
 use crate::assertions::Assertions;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub verifier: TokenVerifier,
     /// This server's own key sets, once they came.
     pub keys: KeyWatch,
+    /// Users who are revoked, as other servers say.
+    pub revoked: watch::Receiver<Revoked>,
     /// Wall-clock time.
     pub clock: SharedClock,
     /// State for `/health`.
@@ -81,6 +84,7 @@ impl Gms {
         let mut rng = mc_runtime::rng();
         let sealing_key = SealingKey::load(SEALING_VARIABLE, &config.sealing_key_file, &mut rng)?;
         let http = mc_runtime::http::client(&config.client)?;
+        let revoked = revocations::follow(&config.revocations, &http, &context.shutdown);
         let verifier = TokenVerifier::new(config.tokens.clone(), http, context.clock.clone());
         let (jobs, mut queue) = mpsc::unbounded_channel();
         let assertions = Assertions::of(&config.representations);
@@ -90,6 +94,7 @@ impl Gms {
             sealing_key,
             verifier,
             keys,
+            revoked,
             clock: context.clock.clone(),
             health: context.health.clone(),
             tracer,
@@ -150,7 +155,16 @@ impl Parts {
     pub async fn identity_of(&self, token: &str) -> Result<McServiceId, Refusal> {
         let verified = self.verifier.verify(token, SCOPE_GMS).await;
         let verified = verified.map_err(|e| Refusal::Token(e.into()))?;
+        self.refuse_revoked(&verified.mcptt_id)?;
         Ok(verified.mcptt_id)
+    }
+
+    /// Who is revoked, by a server that may say so, has no part here whatever token he holds.
+    fn refuse_revoked(&self, user: &McServiceId) -> Result<(), Refusal> {
+        match self.revoked.borrow().contains(user) {
+            true => Err(Refusal::Forbidden("the user is revoked")),
+            false => Ok(()),
+        }
     }
 
     /// A time for a message: now, but later than every earlier one, because receivers take a
@@ -194,7 +208,7 @@ impl Parts {
             }
         }
         let refused = match acting {
-            Ok(identity) => return Ok(identity),
+            Ok(identity) => return self.refuse_revoked(&identity).map(|()| identity),
             Err(foreign) => Refusal::Assertion(foreign),
         };
         self.refused(&refused, Some(authenticated.as_str()), None)

@@ -94,6 +94,10 @@ pub struct Config {
     /// File with the operator's token, created when absent (default none: no operator's resources).
     #[serde(default)]
     pub operator_token_file: Option<PathBuf>,
+    /// File with the token that reads who is revoked, created when absent (default none: nobody is
+    /// told).
+    #[serde(default)]
+    pub revocation_token_file: Option<PathBuf>,
 }
 
 impl mc_runtime::service::ServiceConfig for Config {

@@ -41,6 +41,9 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let http = config.http.clone();
     let tracer = Tracer::start("idms", &config.trace)?;
     let idms = Idms::open(config, context.clock, context.health.clone()).await?;
+    if let Some(announcer) = &idms.announcer {
+        announcer.close_with(context.shutdown.clone());
+    }
     let router = router(idms.clone(), tracer.clone());
     let server = mc_runtime::http::serve(&http, router, context.shutdown.clone()).await?;
     tracing::info!(address = %server.address, "listening");

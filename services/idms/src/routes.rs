@@ -40,6 +40,8 @@ pub fn router(idms: Idms, tracer: Tracer) -> Router {
     let admin = admin.map_or_else(Router::new, |operator| {
         admin::router(idms.clone(), operator)
     });
+    let announcer = idms.announcer.clone();
+    let revocations = announcer.map_or_else(Router::new, |told| told.router(idms.clone()));
     let trace = HttpTrace {
         tracer,
         interface: Interface::CSC_1,
@@ -55,6 +57,7 @@ pub fn router(idms: Idms, tracer: Tracer) -> Router {
         .with_state(idms);
     traced(router, trace)
         .merge(admin)
+        .merge(revocations)
         .layer(from_fn(security_headers))
         .merge(health)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mc_runtime::operator::OperatorToken;
+use mc_runtime::revocations::Announcer;
 use mc_runtime::sealing::SealingKey;
 use mc_runtime::{Health, SharedClock};
 use rand_core::Rng as _;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub passwords: Passwords,
     /// The operator's token, if the configuration asks for one.
     pub operator: Option<OperatorToken>,
+    /// Tells others who is revoked, if the configuration asks for it.
+    pub announcer: Option<Announcer>,
     /// Issuer, lifetimes, audiences.
     pub policy: TokenPolicy,
     /// Wall-clock time.
@@ -83,6 +86,9 @@ impl Idms {
         let operator = config.operator_token_file.as_deref();
         let operator = operator.map(|file| OperatorToken::load(file, &mut mc_runtime::rng()));
         let operator = operator.transpose()?;
+        let announcer = config.revocation_token_file.as_deref();
+        let announcer = announcer.map(|file| Announcer::load(file, &mut mc_runtime::rng()));
+        let announcer = announcer.transpose()?;
         let passwords =
             Passwords::new(usize::try_from(config.login.parallel).unwrap_or(usize::MAX))?;
         for seed in &config.users {
@@ -114,6 +120,7 @@ impl Idms {
             signing_key,
             passwords,
             operator,
+            announcer,
             policy,
             clock,
             health,
@@ -141,6 +148,13 @@ impl Idms {
     /// The store's, or a password that cannot be hashed.
     pub async fn plant_user(&self, seed: &UserSeed) -> anyhow::Result<()> {
         plant_user(&self.store, &self.passwords, seed).await
+    }
+
+    /// Who is revoked has changed: others are told.
+    pub(crate) fn tell_revocations(&self) {
+        if let Some(announcer) = &self.announcer {
+            announcer.changed();
+        }
     }
 
     /// Refuses an MC service ID that gets no token any more.

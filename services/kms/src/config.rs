@@ -33,6 +33,7 @@ use mc_ids::{IdentityPattern, KmsUri, McServiceId, is_in_domain};
 use mc_runtime::auth::VerifierConfig;
 use mc_runtime::http::{ClientConfig, ServerConfig};
 use mc_runtime::logging::LogConfig;
+use mc_runtime::revocations::RevocationSource;
 use mc_runtime::trace::TraceConfig;
 use serde::Deserialize;
 
@@ -77,6 +78,14 @@ pub struct Config {
     /// File with the operator's token, created when absent (default none: no operator's resources).
     #[serde(default)]
     pub operator_token_file: Option<PathBuf>,
+    /// File with the token that reads who is revoked, created when absent (default none: nobody is
+    /// told).
+    #[serde(default)]
+    pub revocation_token_file: Option<PathBuf>,
+    /// Servers whose revoked users get no keys here either, the identity management server for
+    /// instance (default none).
+    #[serde(default)]
+    pub revocations: Vec<RevocationSource>,
     /// Log settings.
     #[serde(default)]
     pub log: LogConfig,

@@ -28,6 +28,8 @@ pub fn router(kms: Kms) -> Router {
     let health = kms.health().router();
     let admin = kms.operator().cloned();
     let admin = admin.map_or_else(Router::new, |operator| admin::router(kms.clone(), operator));
+    let announcer = kms.announcer().cloned();
+    let revocations = announcer.map_or_else(Router::new, |told| told.router(kms.clone()));
     let trace = HttpTrace {
         tracer: kms.tracer().clone(),
         interface: Interface::CSC_8,
@@ -36,7 +38,10 @@ pub fn router(kms: Kms) -> Router {
     let router = Router::new()
         .route(&format!("{ROOT}/{{*resource}}"), any(serve))
         .with_state(kms);
-    traced(router, trace).merge(health).merge(admin)
+    traced(router, trace)
+        .merge(health)
+        .merge(admin)
+        .merge(revocations)
 }
 
 /// One request with what identifies it in logs.

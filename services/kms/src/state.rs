@@ -11,11 +11,12 @@ use mc_runtime::auth::{TokenVerifier, VerifiedToken};
 use mc_runtime::clock::SharedClock;
 use mc_runtime::health::Health;
 use mc_runtime::operator::OperatorToken;
+use mc_runtime::revocations::{self, Announcer, Revoked};
 use mc_runtime::sealing::SealingKey;
 use mc_runtime::service::Context;
 use mc_runtime::trace::Tracer;
 use time::OffsetDateTime;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, RepeatedRequest, UserIdForm};
@@ -70,6 +71,8 @@ struct Inner {
     certificate: KmsCertificate,
     verifier: TokenVerifier,
     operator: Option<OperatorToken>,
+    announcer: Option<Announcer>,
+    revoked: watch::Receiver<Revoked>,
     importing: Mutex<()>,
     computing: Semaphore,
 }
@@ -94,7 +97,14 @@ impl Kms {
         let operator = config.operator_token_file.as_deref();
         let operator = operator.map(|file| OperatorToken::load(file, &mut rng));
         let operator = operator.transpose()?;
+        let announcer = config.revocation_token_file.as_deref();
+        let announcer = announcer.map(|file| Announcer::load(file, &mut rng));
+        let announcer = announcer.transpose()?;
+        if let Some(announcer) = &announcer {
+            announcer.close_with(context.shutdown.clone());
+        }
         let http = mc_runtime::http::client(&config.client)?;
+        let revoked = revocations::follow(&config.revocations, &http, &context.shutdown);
         let verifier = TokenVerifier::new(config.tokens.clone(), http, context.clock.clone());
         Ok(Self(Arc::new(Inner {
             config,
@@ -108,6 +118,8 @@ impl Kms {
             certificate,
             verifier,
             operator,
+            announcer,
+            revoked,
             importing: Mutex::new(()),
             computing: Semaphore::new(PARALLEL_ISSUES),
         })))
@@ -141,6 +153,18 @@ impl Kms {
     #[must_use]
     pub fn operator(&self) -> Option<&OperatorToken> {
         self.0.operator.as_ref()
+    }
+
+    /// Tells others who is revoked, if the configuration asks for it.
+    #[must_use]
+    pub fn announcer(&self) -> Option<&Announcer> {
+        self.0.announcer.as_ref()
+    }
+
+    /// Whether another server has revoked a user.
+    pub(crate) fn is_revoked_elsewhere(&self, identity: &str) -> bool {
+        let revoked = self.0.revoked.borrow();
+        revoked.iter().any(|user| user.as_str() == identity)
     }
 
     /// Own health.

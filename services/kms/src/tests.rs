@@ -95,6 +95,8 @@ impl Lab {
                 max_users: 2,
             }],
             operator_token_file: Some(path("operator-token")),
+            revocation_token_file: Some(path("revocation-token")),
+            revocations: Vec::new(),
             log: mc_runtime::logging::LogConfig::default(),
             trace: mc_runtime::trace::TraceConfig::default(),
         }

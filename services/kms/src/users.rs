@@ -3,8 +3,11 @@
 //! A KMS could compute keys for any string. What keeps it to its own users is here: an identity
 //! outside its domains gets nothing, whoever asks, and a revoked one nothing any more.
 
-use mc_ids::is_in_domain;
+use std::collections::BTreeSet;
+
+use mc_ids::{McServiceId, is_in_domain};
 use mc_runtime::auth::VerifiedToken;
+use mc_runtime::revocations::Revoking;
 
 use crate::error::Refusal;
 use crate::state::Kms;
@@ -20,7 +23,8 @@ impl Kms {
         if !domains.iter().any(|domain| is_in_domain(identity, domain)) {
             return Err(Refusal::ForeignDomain);
         }
-        match self.store().is_revoked(identity).await? {
+        let here = self.store().is_revoked(identity).await?;
+        match here || self.is_revoked_elsewhere(identity) {
             true => Err(Refusal::Revoked),
             false => Ok(()),
         }
@@ -78,7 +82,7 @@ impl Kms {
 
     /// Takes the keys of one user out of use here: no key set is issued any more from now on, and
     /// those issued are forgotten. Keys the user holds work until their period ends, therefore
-    /// groups have to be re-keyed without the user.
+    /// the group management server is told and re-keys the user's groups.
     ///
     /// # Errors
     /// [`Refusal::ForeignDomain`], or the store's.
@@ -89,6 +93,7 @@ impl Kms {
             Err(other) => return Err(other),
         }
         self.store().revoke_user(identity, self.now_ms()).await?;
+        self.tell_revocations();
         tracing::warn!("user revoked");
         Ok(())
     }
@@ -99,6 +104,24 @@ impl Kms {
     /// The store's.
     pub async fn reinstate_user(&self, identity: &str) -> Result<(), Refusal> {
         self.store().reinstate_user(identity).await?;
+        self.tell_revocations();
         Ok(())
+    }
+
+    fn tell_revocations(&self) {
+        if let Some(announcer) = self.announcer() {
+            announcer.changed();
+        }
+    }
+}
+
+impl Revoking for Kms {
+    async fn revoked(&self) -> anyhow::Result<BTreeSet<McServiceId>> {
+        let users = self.store().users().await?.into_iter();
+        let revoked = users.filter(|user| user.revoked_ms.is_some());
+        // A server's identity such as an MDSI is no user's.
+        Ok(revoked
+            .filter_map(|user| user.user_uri.parse().ok())
+            .collect())
     }
 }

@@ -68,6 +68,13 @@ impl FunctionalAliases {
         own.map(|(alias, _)| alias.clone()).collect()
     }
 
+    /// The clients of a user that have any active.
+    #[must_use]
+    pub fn clients_of(&self, user: &McServiceId) -> BTreeSet<ClientKey> {
+        let clients = self.active.values().filter(|holder| holder.0 == *user);
+        clients.cloned().collect()
+    }
+
     /// Everything, for the status page.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &ClientKey)> {
         self.active.iter()
@@ -112,5 +119,6 @@ mod tests {
         aliases.replace(&other, &set(&["sip:b"])).unwrap();
         assert_eq!(aliases.of_client(&alice), set(&["sip:a"]));
         assert_eq!(aliases.of_user(&alice.0), ["sip:a", "sip:b"]);
+        assert_eq!(aliases.clients_of(&alice.0), BTreeSet::from([alice, other]));
     }
 }

@@ -10,6 +10,7 @@ use mc_runtime::TraceConfig;
 use mc_runtime::auth::VerifierConfig;
 use mc_runtime::http::{ClientConfig, ServerConfig};
 use mc_runtime::logging::LogConfig;
+use mc_runtime::revocations::RevocationSource;
 use mc_runtime::service::ServiceConfig;
 use mc_runtime::sip::SipConfig;
 use serde::Deserialize;
@@ -58,6 +59,9 @@ pub struct Config {
     /// What is asked of clients.
     #[serde(default)]
     pub policy: Policy,
+    /// Servers whose revoked users are cut off here, one table `[[revocations]]` each. Default none.
+    #[serde(default)]
+    pub revocations: Vec<RevocationSource>,
     /// How XML bodies to and from clients are protected under their CSKs. Default: encrypted and
     /// signed both ways.
     #[serde(default)]

@@ -27,6 +27,7 @@ use crate::call::subject::Subject;
 use crate::info;
 use crate::refusal::Refusal;
 use crate::registration::Binding;
+use crate::revocation;
 use crate::server::Server;
 
 use self::partner::Refused;
@@ -151,8 +152,11 @@ pub(crate) fn may_use(binding: &Binding, group: &GroupId) -> Result<(), Refusal>
     }
 }
 
-/// The client of an affiliated user who is not registered here.
+/// The client of an affiliated user who is not registered here, unless he is revoked.
 pub(crate) fn client(server: &Server, client: &ClientKey) -> Option<Binding> {
+    if revocation::is_revoked(server, &client.0) {
+        return None;
+    }
     let partner = server.partners.serving(&client.0)?;
     Some(partner.binding(client.0.clone(), client.1.clone()))
 }

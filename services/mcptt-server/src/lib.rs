@@ -20,6 +20,7 @@ pub mod refusal;
 mod register;
 pub mod registration;
 mod relay;
+mod revocation;
 pub mod routes;
 pub mod server;
 pub mod store;
@@ -34,6 +35,7 @@ use mc_client::keys::{KeyRing, KmsClient};
 use mc_client::login::{Login, TokenSource};
 use mc_runtime::Tracer;
 use mc_runtime::auth::TokenVerifier;
+use mc_runtime::revocations;
 use mc_runtime::service::Context;
 use mc_runtime::sip::{SipEndpoint, TracedSip};
 use mc_sip::transaction::TransactionConfig;
@@ -80,6 +82,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         context.shutdown.clone(),
     ));
     let client = mc_runtime::http::client(&config.http_client)?;
+    let revoked = revocations::follow(&config.revocations, &client, &context.shutdown);
     let verifier = TokenVerifier::new(config.tokens.clone(), client.clone(), context.clock.clone());
     let homes = Arc::new(homes(&config, &tokens));
     let max_age_s = config.groups.max_age_s;
@@ -111,6 +114,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
         authoriser,
         groups: Arc::new(groups),
         homes,
+        revoked,
         media,
         store,
         tracer: tracer.clone(),

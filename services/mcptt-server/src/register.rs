@@ -13,7 +13,7 @@ use crate::media_plane::FloorKey;
 use crate::refusal::Refusal;
 use crate::registration::Binding;
 use crate::server::Server;
-use crate::{publish, subscribe};
+use crate::{publish, revocation, subscribe};
 
 /// Smallest registration accepted, in seconds.
 const MIN_EXPIRES_S: u32 = 30;
@@ -56,6 +56,7 @@ async fn register(server: &Server, request: &IncomingRequest) -> Result<(), Refu
         .clone()
         .ok_or_else(|| Refusal::malformed("no Contact"))?;
     let binding = bound(server, request.from, &asked, &contact).await?;
+    revocation::refuse(server, &binding.mcptt_id)?;
     server
         .parts
         .store
@@ -77,7 +78,16 @@ async fn register(server: &Server, request: &IncomingRequest) -> Result<(), Refu
     let granted = asked
         .expires_s
         .min(server.parts.config.policy.max_registration_s);
+    let user = binding.mcptt_id.clone();
     server.registrations().bind(binding);
+    // Revoked while it was saved: whoever cuts off may have looked before.
+    if let Err(refusal) = revocation::refuse(server, &user) {
+        let removed = server.registrations().remove(&asked.impu);
+        if let Some(binding) = removed {
+            forget(server, &binding).await;
+        }
+        return Err(refusal);
+    }
     server.parts.tracer.emit(event);
     let mut response = request.response(StatusCode::OK);
     if !asked.third_party {

@@ -95,6 +95,13 @@ impl Registrations {
         self.by_impu.remove(&key(impu))
     }
 
+    /// Removes and returns the bindings of a user.
+    pub fn remove_user(&mut self, user: &McServiceId) -> Vec<Binding> {
+        let of_user = |_: &String, binding: &mut Binding| binding.mcptt_id == *user;
+        let removed = self.by_impu.extract_if(.., of_user);
+        removed.map(|(_, binding)| binding).collect()
+    }
+
     /// Removes and returns what has expired.
     pub fn expire(&mut self, now_unix_s: u64) -> Vec<Binding> {
         let expired: Vec<String> = self

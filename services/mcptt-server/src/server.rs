@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mc_runtime::revocations::Revoked;
 use mc_runtime::sip::{Incoming, IncomingRequest, SipEndpoint};
 use mc_runtime::{CancellationToken, SharedClock, Tracer};
 use mc_sip::transaction::TransactionId;
 use mc_sip::{DialogId, McWarning, Method, Peer, StatusCode, Uri, name};
 use mc_trace::{Event, names};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
 use crate::affiliation::Affiliations;
@@ -28,7 +29,7 @@ use crate::refusal::Refusal;
 use crate::registration::{Binding, Registrations};
 use crate::store::Store;
 use crate::subscription::Subscriptions;
-use crate::{call, interconnection, options, publish, register, relay, subscribe};
+use crate::{call, interconnection, options, publish, register, relay, revocation, subscribe};
 
 /// What the server is built from.
 #[expect(
@@ -46,6 +47,8 @@ pub struct Parts {
     pub groups: Arc<dyn GroupSource>,
     /// Where groups are, and what this server shows there.
     pub homes: Arc<Homes>,
+    /// Who is revoked, as other servers say.
+    pub revoked: watch::Receiver<Revoked>,
     /// The media plane.
     pub media: Arc<dyn MediaPlane>,
     /// What survives a restart.
@@ -201,11 +204,13 @@ impl Server {
     ///
     /// # Errors
     /// 404 with Warning 141 when it is not registered; 403 with Warning 139, 140 or 179 for what a
-    /// partner may not send.
+    /// partner may not send, with 101 for a user of his who is revoked.
     //= TS 24.379 6.3.2.1.1
     pub(crate) fn sender(&self, request: &IncomingRequest) -> Result<Binding, Refusal> {
         if let Some(sender) = interconnection::sender(self, request) {
-            return sender;
+            let sender = sender?;
+            revocation::refuse(self, &sender.mcptt_id)?;
+            return Ok(sender);
         }
         let unknown = |why| Refusal::not_found(McWarning::UserUnknown).because(why);
         let headers = &request.request.headers;
@@ -265,6 +270,7 @@ impl Server {
         mut media: mpsc::UnboundedReceiver<MediaEvent>,
     ) {
         tokio::spawn(group_watch::keep(self.clone()));
+        tokio::spawn(revocation::follow(self.clone()));
         let mut minute = tokio::time::interval(std::time::Duration::from_secs(30));
         loop {
             tokio::select! {

@@ -11,5 +11,6 @@ mod keys;
 mod lab;
 mod refusals;
 mod restart;
+mod revocations;
 mod store;
 mod subscriber;

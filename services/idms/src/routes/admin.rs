@@ -1,6 +1,7 @@
 //! What the operator does: accounts on demand, and MC service IDs that get no token any more. Only
 //! with the operator's token, and only when the configuration names a file for it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
@@ -11,6 +12,7 @@ use axum::routing::{get, put};
 use axum::{Json, Router};
 use mc_ids::McServiceId;
 use mc_runtime::operator::OperatorToken;
+use mc_runtime::revocations::Revoking;
 
 use crate::config::{ContentError, UserSeed, check_user};
 use crate::error::Error;
@@ -71,13 +73,14 @@ async fn revocations(State(idms): State<Idms>) -> Result<Json<Vec<String>>, Fail
 }
 
 /// From now on no token is made for an MC service ID, of an account here or asserted by a partner.
-/// Tokens that were made stay valid until they expire.
+/// Tokens that were made stay valid until they expire, but not at servers that are told.
 async fn revoke(
     State(idms): State<Idms>,
     Path(mcptt_id): Path<McServiceId>,
 ) -> Result<StatusCode, Failure> {
     let now_ms = idms.clock.unix_ms();
     idms.store.revoke(mcptt_id.as_str(), now_ms).await?;
+    idms.tell_revocations();
     audit(&idms, "revoked", mcptt_id.as_str()).await;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -87,8 +90,17 @@ async fn reinstate(
     Path(mcptt_id): Path<McServiceId>,
 ) -> Result<StatusCode, Failure> {
     idms.store.reinstate(mcptt_id.as_str()).await?;
+    idms.tell_revocations();
     audit(&idms, "reinstated", mcptt_id.as_str()).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl Revoking for Idms {
+    async fn revoked(&self) -> anyhow::Result<BTreeSet<McServiceId>> {
+        let revoked = self.store.revocations().await?;
+        let ids = revoked.into_iter().map(|id| Ok(id.parse()?));
+        ids.collect()
+    }
 }
 
 async fn audit(idms: &Idms, event: &'static str, sub: &str) {

@@ -20,6 +20,7 @@ use crate::info::{self, OpenedBody};
 use crate::interconnection;
 use crate::refusal::Refusal;
 use crate::registration::Binding;
+use crate::revocation;
 use crate::server::{Calls, Server};
 
 /// A request to start or join a call that passed every check but those on the session.
@@ -178,6 +179,8 @@ fn enter(server: &Arc<Server>, caller: Caller) {
         emergency::refuse(server, &caller.request, &caller.binding, &refusal);
         return;
     }
+    // Under the lock, so that who is revoked from here on is found in the call.
+    let verdict = verdict.and_then(|()| revocation::admit(server, &caller));
     if let Err(refusal) = verdict.and_then(|()| floor_key(server, &caller)) {
         drop(calls);
         server.refuse(&caller.request, &refusal);

@@ -40,6 +40,8 @@ pub enum SessionInput {
     LateEntry(ClientKey),
     /// A client is no longer affiliated.
     Leave(ClientKey),
+    /// A user is revoked.
+    Revoked(McServiceId),
     /// The group's document has changed; `None` when it is gone.
     Document(Option<Arc<GroupDocument>>),
     /// A client answered its invitation.
@@ -301,18 +303,8 @@ impl Session {
         match input {
             SessionInput::Join(caller) => self.join(*caller).await,
             SessionInput::LateEntry(client) => self.late_entry(client).await,
-            SessionInput::Leave(client) => {
-                let legs: Vec<LegId> = self
-                    .legs
-                    .iter()
-                    .filter(|(_, leg)| leg.client == client)
-                    .map(|(id, _)| *id)
-                    .collect();
-                for leg in legs {
-                    self.release(leg).await;
-                    self.apply(Event::Left(leg)).await;
-                }
-            }
+            SessionInput::Leave(client) => self.take_out(|leg| leg.client == client).await,
+            SessionInput::Revoked(user) => self.take_out(|leg| leg.client.0 == user).await,
             SessionInput::Document(document) => self.on_document(document).await,
             SessionInput::MemberAnswered(leg, answer) => self.on_answer(leg, *answer).await,
             SessionInput::MemberRinging(leg) => self.apply(Event::Ringing(leg)).await,
@@ -360,9 +352,14 @@ impl Session {
             let user = leg.client.0.as_str();
             changed.as_ref().is_some_and(|d| d.member(user).is_some())
         };
-        let strangers = self.legs.iter().filter(|(_, leg)| !is_member(leg));
-        let strangers: Vec<LegId> = strangers.map(|(id, _)| *id).collect();
-        for leg in strangers {
+        self.take_out(|leg| !is_member(leg)).await;
+    }
+
+    /// Ends the legs that are meant.
+    async fn take_out(&mut self, is_meant: impl Fn(&Leg) -> bool) {
+        let meant = self.legs.iter().filter(|(_, leg)| is_meant(leg));
+        let meant: Vec<LegId> = meant.map(|(id, _)| *id).collect();
+        for leg in meant {
             self.release(leg).await;
             self.apply(Event::Left(leg)).await;
         }
@@ -569,6 +566,7 @@ impl Session {
             }
             SessionInput::LateEntry(_)
             | SessionInput::Leave(_)
+            | SessionInput::Revoked(_)
             | SessionInput::Document(_)
             | SessionInput::MemberRinging(_)
             | SessionInput::MemberRefused(..)
