@@ -52,7 +52,7 @@ use crate::group_keys::GroupKeys;
 use crate::handle::{CallTable, ClientError, Command};
 use crate::interconnection::Interconnection;
 use crate::keys::{KeyRing, KmsClient};
-use crate::login::{Login, TokenSource};
+use crate::login::{Login, LoginError, TokenSource};
 use crate::state_dir::StateDir;
 
 /// Waits between attempts: whoever comes back is found again about a second later.
@@ -65,6 +65,9 @@ const RETRY: [Duration; 3] = [
 /// T2 of a client (RFC 3261 17.1.2.1): over UDP, a server that comes back hears of it by the next
 /// repetition of its REGISTER, and the default of 4 s is most of what users should wait.
 const REPEATED: Duration = Duration::from_secs(2);
+
+/// Wait after a log-in whose name and password were refused: fewer attempts than lock an account.
+const ACCOUNT_RETRY: Duration = Duration::from_secs(75);
 
 /// A client that is not established yet.
 pub(crate) struct Client {
@@ -83,6 +86,8 @@ pub(crate) struct Client {
     aliases: Arc<Mutex<Vec<String>>>,
     /// Of an attachment that was lost, until a server refuses it.
     credentials: Option<Credentials>,
+    /// Whether the last log-in was refused for its name and password.
+    account_refused: bool,
 }
 
 /// What steps T and K gave.
@@ -174,6 +179,7 @@ impl Client {
             client_id,
             keys,
             credentials: None,
+            account_refused: false,
         })
     }
 
@@ -208,22 +214,26 @@ impl Client {
                     self.events.emit(ClientEvent::StepFailed(step, failure));
                 }
             }
-            let wait = RETRY
-                .get(attempt)
-                .or(RETRY.last())
-                .copied()
-                .unwrap_or_default();
-            attempt += 1;
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(self.wait(attempt)) => {}
             }
+            attempt += 1;
         }
         self.turn_away();
         if let Sip::Own { endpoint, .. } = &self.sip {
             endpoint.close().await;
         }
         self.events.emit(ClientEvent::Stopped);
+    }
+
+    /// How long to wait after so many attempts.
+    fn wait(&self, attempt: usize) -> Duration {
+        if self.account_refused {
+            return ACCOUNT_RETRY;
+        }
+        let wait = RETRY.get(attempt).or(RETRY.last());
+        wait.copied().unwrap_or_default()
     }
 
     /// Answers what came after all calls were left.
@@ -237,7 +247,7 @@ impl Client {
     }
 
     /// Steps T and K.
-    async fn identify(&self, kms: &KmsClient) -> Result<Credentials, Failed> {
+    async fn identify(&mut self, kms: &KmsClient) -> Result<Credentials, Failed> {
         let tokens = self.log_in().await.map_err(|failure| (Step::T, failure))?;
         self.passed(Step::T);
         let user = tokens.mcptt_id().await;
@@ -299,18 +309,26 @@ impl Client {
     }
 
     //= TS 33.180 5.1.2
-    async fn log_in(&self) -> Result<TokenSource, StepFailure> {
-        let failed = |detail: String| StepFailure {
-            service: "idms",
-            clause: "TS 33.180 5.1.2",
-            detail,
-        };
+    async fn log_in(&mut self) -> Result<TokenSource, StepFailure> {
         let (config, http) = (self.config.login.clone(), self.config.http.clone());
-        let login = Login::discover(config, http, self.clock.clone()).await;
-        let login = login.map_err(|error| failed(error.to_string()))?;
-        TokenSource::start(login)
-            .await
-            .map_err(|error| failed(error.to_string()))
+        let tokens = async {
+            let login = Login::discover(config, http, self.clock.clone()).await?;
+            TokenSource::start(login).await
+        };
+        let tokens = tokens.await;
+        self.account_refused = tokens.as_ref().is_err_and(LoginError::is_of_account);
+        tokens.map_err(|error| {
+            let detail = error.to_string();
+            if self.account_refused {
+                let detail = detail.clone();
+                self.events.emit(ClientEvent::AccountRefused { detail });
+            }
+            StepFailure {
+                service: "idms",
+                clause: "TS 33.180 5.1.2",
+                detail,
+            }
+        })
     }
 
     async fn link(&self, mcptt_id: McServiceId) -> Result<Link, StepFailure> {
@@ -444,7 +462,7 @@ pub(crate) async fn fetch_keys(
 
 /// A token for the MCPTT server.
 pub(crate) async fn mcptt_token(tokens: &TokenSource) -> Result<String, StepFailure> {
-    let failed = |error: crate::login::LoginError| StepFailure {
+    let failed = |error: LoginError| StepFailure {
         service: "idms",
         clause: "TS 33.180 B.5",
         detail: error.to_string(),

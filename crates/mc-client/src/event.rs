@@ -66,6 +66,12 @@ pub enum ClientEvent {
     StepPassed(Step),
     /// A step failed; the client tries again.
     StepFailed(Step, StepFailure),
+    /// The identity management server refuses this user's name and password: a person has to help.
+    /// The client tries again so seldom that it locks no account.
+    AccountRefused {
+        /// What the server said.
+        detail: String,
+    },
     /// Registered and authorised for the MCPTT service.
     Registered {
         /// The identity the token names.

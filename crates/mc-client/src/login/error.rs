@@ -32,7 +32,7 @@ pub enum LoginError {
     #[error("user name or password refused")]
     CredentialsRefused,
     /// Too many failed log-ins.
-    #[error("too many log-in attempts; retry after {retry_after_s:?} s")]
+    #[error("too many failed log-ins: the account is locked{}", until(*retry_after_s))]
     TooManyAttempts {
         /// Seconds to wait, if the server tells.
         retry_after_s: Option<u64>,
@@ -88,7 +88,21 @@ pub enum LoginError {
     },
 }
 
+/// For how long, if it is known.
+fn until(retry_after_s: Option<u64>) -> String {
+    retry_after_s.map_or_else(String::new, |seconds| format!(" for another {seconds} s"))
+}
+
 impl LoginError {
+    /// Whether the account itself is refused, so that trying again soon makes it worse.
+    #[must_use]
+    pub const fn is_of_account(&self) -> bool {
+        matches!(
+            self,
+            Self::CredentialsRefused | Self::TooManyAttempts { .. }
+        )
+    }
+
     pub(super) fn unreachable(error: reqwest::Error) -> Self {
         // The URL may carry a state or a code.
         Self::Unreachable {
@@ -134,4 +148,19 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locked_account_says_for_how_long_in_words() {
+        let locked = |retry_after_s| LoginError::TooManyAttempts { retry_after_s }.to_string();
+        assert_eq!(
+            locked(Some(296)),
+            "too many failed log-ins: the account is locked for another 296 s"
+        );
+        assert!(locked(None).ends_with("locked"));
+    }
 }
