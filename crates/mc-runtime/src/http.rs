@@ -1,5 +1,6 @@
 //! HTTPS server and client on rustls with the ring provider.
 
+mod cross_site;
 mod held;
 mod limit;
 mod traced;
@@ -27,6 +28,7 @@ use tower_http::timeout::TimeoutLayer;
 use self::held::Admitting;
 use crate::places::Places;
 
+pub use cross_site::refuse_cross_site;
 pub use traced::{AnswerName, CORRELATION_HEADER, CorrelationId, HttpTrace, traced};
 
 /// Why a server or client could not be set up.
