@@ -72,6 +72,23 @@ pub enum StartError {
     Refused(u16, String),
 }
 
+/// What a person can do where no lab runner is.
+const NO_RUNNER: &str = "nobody runs calls here, because the lab was started detached or in containers. \
+    `mcbox demo --attach` runs them in a terminal (containers: `docker compose run --rm demo`); or stop \
+    the lab with `mcbox down` and start it with `mcbox up`, which runs them for these buttons";
+
+/// Why the lab runner does not answer, and what to do.
+fn unreachable(error: &reqwest::Error) -> String {
+    if error.is_connect() {
+        return NO_RUNNER.to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    format!("the lab runner does not answer: {cause}")
+}
+
 /// Talks to the lab runner.
 #[derive(Debug, Clone)]
 pub struct DemoControl {
@@ -91,12 +108,6 @@ impl DemoControl {
         }
     }
 
-    /// Whether there is a lab runner at all.
-    #[must_use]
-    pub const fn is_configured(&self) -> bool {
-        self.base.is_some()
-    }
-
     /// Whether a call of this name exists.
     #[must_use]
     pub fn knows(&self, approach: &str, call: &str) -> bool {
@@ -111,9 +122,9 @@ impl DemoControl {
         if !self.knows(approach, call) {
             return Err(StartError::Unknown);
         }
-        let none = || StartError::Unreachable("no lab runner is configured".to_owned());
+        let none = || StartError::Unreachable(NO_RUNNER.to_owned());
         let base = self.base.as_ref().ok_or_else(none)?;
-        let unreachable = |e: reqwest::Error| StartError::Unreachable(e.without_url().to_string());
+        let unreachable = |e: reqwest::Error| StartError::Unreachable(unreachable(&e));
         let response = self
             .client
             .post(format!("{base}/calls/{approach}/{call}"))
@@ -135,14 +146,31 @@ impl DemoControl {
     /// # Errors
     /// A sentence, if there is no lab runner or it does not answer.
     pub async fn state(&self) -> Result<LabState, String> {
-        let base = self.base.as_ref().ok_or("no lab runner is configured")?;
+        let base = self.base.as_ref().ok_or(NO_RUNNER)?;
         let response = self.client.get(format!("{base}/state")).send().await;
-        let response = response
-            .and_then(reqwest::Response::error_for_status)
-            .map_err(|e| e.without_url().to_string())?;
-        response
-            .json()
-            .await
-            .map_err(|e| e.without_url().to_string())
+        let response = response.and_then(reqwest::Response::error_for_status);
+        let response = response.map_err(|e| unreachable(&e))?;
+        response.json().await.map_err(|e| unreachable(&e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_lab_runner_the_reason_says_what_to_do() {
+        let client = mc_runtime::http::client(&mc_runtime::http::ClientConfig::default()).unwrap();
+        // Nobody listens on a port that was just given back.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", port.local_addr().unwrap());
+        drop(port);
+        for base in [None, Some(base.as_str())] {
+            let control = DemoControl::new(base, &["7.1".to_owned()], client.clone());
+            let reason = control.state().await.unwrap_err();
+            assert!(reason.contains("mcbox demo --attach"), "{reason}");
+            let started = control.start("7.1", "group-lmr-to-mc").await.unwrap_err();
+            assert_eq!(started, StartError::Unreachable(reason));
+        }
     }
 }

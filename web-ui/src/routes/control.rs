@@ -39,7 +39,7 @@ pub(super) async fn start(
 fn failed(approach: &str, call: &str, error: StartError) -> CallResult {
     let detail = match error {
         StartError::Unknown => "the lab runner does not know this call".to_owned(),
-        StartError::Unreachable(reason) => format!("the lab runner does not answer: {reason}"),
+        StartError::Unreachable(reason) => reason,
         StartError::Refused(status, text) => format!("the lab runner refused ({status}): {text}"),
     };
     CallResult {
