@@ -85,3 +85,5 @@ mod refused_groups;
 mod restarts;
 #[path = "scenarios/rules.rs"]
 mod rules;
+#[path = "scenarios/starts.rs"]
+mod starts;

@@ -1,19 +1,21 @@
 //! The command line of `mcbox`.
 
+mod shown;
+mod start;
+
 use crate::client::{self, ClientArgs};
 use crate::site::Approach;
 use crate::supervisor::{self, Lab, Setup};
-use crate::topology::{Addresses, Domain, PortName};
-use crate::{control, demo, doctor, domain, health, state::StateDir};
+use crate::topology::{Addresses, Domain};
+use crate::{demo, doctor, domain, health, state::StateDir};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-use mc_runtime::CancellationToken;
-use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+
+pub(crate) use shown::json as print_json;
+use start::Whose;
 
 /// A miniature 3GPP Mission Critical system in a box.
 #[derive(Debug, Parser)]
@@ -34,7 +36,7 @@ enum Command {
     )]
     Up {
         /// Returns once every service is ready; `mcbox down` stops the lab. Without MC clients and
-        /// without the console's buttons, which need this process.
+        /// without the console's buttons, which need this process; `mcbox demo --attach` makes calls.
         #[arg(long)]
         detach: bool,
         #[command(flatten)]
@@ -56,7 +58,8 @@ enum Command {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
-        /// Runs them in the lab that `mcbox prepare` set up and something else started.
+        /// Runs them in the lab that runs from --state already: started by `mcbox up --detach`, or in
+        /// containers.
         #[arg(long, conflicts_with_all = ["ports", "lab_keys", "domains"])]
         attach: bool,
         #[command(flatten)]
@@ -106,6 +109,7 @@ enum Command {
         ports: Ports,
     },
     /// What the domains of a running lab think of each other.
+    #[command(after_help = domain::EXAMPLES)]
     Domain {
         #[command(subcommand)]
         command: domain::DomainCommand,
@@ -244,7 +248,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             sites,
             setup,
             speech,
-        } => up(&cli.state, detach, setup.setup(&sites)?, &speech.directory).await,
+        } => start::up(&cli.state, detach, setup.setup(&sites)?, &speech.directory).await,
         Command::Raw(raw) => crate::raw::run(&raw),
         Command::Mikey(mikey) => crate::mikey_command::run(&mikey),
         Command::Demo {
@@ -255,16 +259,15 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             setup,
             speech,
         } => {
-            let lab = if attach {
-                Lab::attach(StateDir::open(&cli.state)?)?
-            } else {
-                start(&cli.state, setup.setup(&sites)?).await?
+            let lab = match attach {
+                true => Whose::Others(sites.approaches.clone()),
+                false => Whose::Own(setup.setup(&sites)?),
             };
-            let runner = runner(lab, &speech.directory).await?;
-            run_demo(runner, &sites.chosen(), &calls.chosen(), json).await
+            let calls = calls.chosen();
+            start::demo(&cli.state, lab, &speech.directory, &calls, json).await
         }
         Command::Client(args) => {
-            let lab = Lab::attach(StateDir::open(&cli.state)?)?;
+            let lab = Lab::attach(&cli.state)?;
             client::run(&lab, &args).await?;
             Ok(ExitCode::SUCCESS)
         }
@@ -277,92 +280,6 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor { json, ports } => examine(&cli.state, json, ports),
         Command::Domain { command } => domain::run(&cli.state, command).await,
     }
-}
-
-/// Where the services' binaries are: beside this one.
-fn binaries() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    Ok(own.parent().unwrap_or(Path::new(".")).to_owned())
-}
-
-/// What is being done, on standard error; nothing where that is no terminal.
-fn progress() -> anyhow::Result<ProgressBar> {
-    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})")?;
-    let bar = ProgressBar::new_spinner().with_style(style);
-    bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    Ok(bar)
-}
-
-async fn start(state: &Path, setup: Setup) -> anyhow::Result<Lab> {
-    let bar = progress()?;
-    let told = |what: &str| bar.set_message(format!("starting: {what}"));
-    let lab = Lab::start(StateDir::open(state)?, setup, &binaries()?, told).await;
-    bar.finish_and_clear();
-    Ok(lab?)
-}
-
-async fn runner(lab: Lab, speech: &Path) -> anyhow::Result<demo::Runner> {
-    let bar = progress()?;
-    let told = |what: &str| bar.set_message(format!("waiting for: {what}"));
-    let runner = demo::Runner::start(lab, speech, told).await;
-    bar.finish_and_clear();
-    Ok(runner?)
-}
-
-async fn up(state: &Path, detach: bool, setup: Setup, speech: &Path) -> anyhow::Result<ExitCode> {
-    let lab = start(state, setup).await?;
-    print_health(&lab.health().await, lab.setup())?;
-    if detach {
-        lab.leave_running();
-        return Ok(ExitCode::SUCCESS);
-    }
-    let runner = Arc::new(runner(lab, speech).await?);
-    let stop = CancellationToken::new();
-    let address = runner.lab().addresses().of(PortName::LabControl);
-    let control = control::serve(address, runner.clone(), stop.clone()).await?;
-    let (console, root) = {
-        let lab = runner.lab();
-        (lab.addresses().of(PortName::Console), lab.state().root())
-    };
-    let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "\nopen http://localhost:{}\nThe lab runs; Ctrl-C stops it. State: {}",
-        console.port(),
-        root.display()
-    )?;
-    tokio::signal::ctrl_c().await?;
-    stop.cancel();
-    control.wait().await?;
-    if let Some(runner) = Arc::into_inner(runner) {
-        runner.stop().await;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn run_demo(
-    runner: demo::Runner,
-    approaches: &[Approach],
-    calls: &[&str],
-    json: bool,
-) -> anyhow::Result<ExitCode> {
-    let bar = progress()?;
-    let mut rows = Vec::new();
-    for approach in approaches {
-        let approach = approach.site().approach;
-        for call in calls {
-            bar.set_message(format!("{approach} {call}"));
-            rows.push(runner.run(approach, call).await?);
-        }
-    }
-    bar.finish_and_clear();
-    runner.stop().await;
-    let report = demo::Report::over(rows);
-    match json {
-        true => print_json(&report)?,
-        false => writeln!(std::io::stdout(), "{}", demo::table(&report))?,
-    }
-    Ok(exit(report.verdict == demo::Verdict::Pass))
 }
 
 fn prepare(state: &Path, addresses: &Path, lab_keys: bool) -> anyhow::Result<ExitCode> {
@@ -379,36 +296,24 @@ fn prepare(state: &Path, addresses: &Path, lab_keys: bool) -> anyhow::Result<Exi
 }
 
 async fn status(state: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let record = if state.exists() {
-        StateDir::open(state)?.record()?
-    } else {
-        None
-    };
-    let record = record.with_context(|| {
-        format!(
-            "no lab was started from {}; `mcbox up` starts one",
-            state.display()
-        )
-    })?;
-    let ca = StateDir::open(state)?.file("certificates", "ca.pem");
+    let (state, record) = StateDir::running(state)?;
+    let ca = state.file("certificates", "ca.pem");
     let setup = record.setup();
     let all = supervisor::all_health(&health::client(&ca)?, &setup).await;
     let ready = all.iter().all(health::Health::is_ready);
-    match json {
-        true => print_json(&all)?,
-        false => print_health(&all, &setup)?,
-    }
+    shown::health(&all, &setup, json)?;
     Ok(exit(ready))
 }
 
 fn down(state: &Path, purge: bool) -> anyhow::Result<ExitCode> {
-    if !state.exists() {
+    let mut err = std::io::stderr();
+    let Some(state) = StateDir::find(state)? else {
+        writeln!(err, "nothing to stop: {} is no lab", state.display())?;
         return Ok(ExitCode::SUCCESS);
-    }
-    let state = StateDir::open(state)?;
+    };
     let forced = supervisor::stop(&state)?;
     if !forced.is_empty() {
-        writeln!(std::io::stderr(), "ended by force: {}", forced.join(", "))?;
+        writeln!(err, "ended by force: {}", forced.join(", "))?;
     }
     if purge {
         state.purge()?;
@@ -421,21 +326,9 @@ fn examine(state: &Path, json: bool, ports: Ports) -> anyhow::Result<ExitCode> {
         addresses: ports.addresses()?,
         ..Setup::complete()
     };
-    let findings = doctor::examine(&setup, &binaries()?, state);
-    let fine = findings.iter().all(|f| f.ok);
-    if json {
-        print_json(&findings)?;
-        return Ok(exit(fine));
-    }
-    let mut out = std::io::stdout();
-    for finding in &findings {
-        let mark = if finding.ok { "ok  " } else { "FAIL" };
-        writeln!(out, "{mark}  {:<32} {}", finding.check, finding.found)?;
-        if !finding.ok {
-            writeln!(out, "      {:<32} fix: {}", "", finding.fix)?;
-        }
-    }
-    Ok(exit(fine))
+    let findings = doctor::examine(&setup, &start::binaries()?, state);
+    shown::findings(&findings, json)?;
+    Ok(exit(findings.iter().all(|finding| finding.ok)))
 }
 
 const fn exit(fine: bool) -> ExitCode {
@@ -444,34 +337,4 @@ const fn exit(fine: bool) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    writeln!(
-        std::io::stdout(),
-        "{}",
-        serde_json::to_string_pretty(value)?
-    )?;
-    Ok(())
-}
-
-fn print_health(all: &[health::Health], setup: &Setup) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "{:<14} {:<22} {:<12} detail",
-        "service", "address", "health"
-    )?;
-    for health in all {
-        let service = setup.services().find(|s| s.name == health.service);
-        let address = service
-            .map(|s| setup.addresses.of(s.health).to_string())
-            .unwrap_or_default();
-        writeln!(
-            out,
-            "{:<14} {address:<22} {:<12} {}",
-            health.service, health.status, health.detail
-        )?;
-    }
-    Ok(())
 }

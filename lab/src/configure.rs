@@ -9,10 +9,10 @@ use crate::state::{StateDir, StateError};
 use crate::supervisor::{Setup, StartError};
 
 /// The interconnections whose SPKs a lab draws: `{{spk-7.3-key}}` and `{{spk-7.3-rand}}` for each.
-pub(crate) const INTERCONNECTIONS: [&str; 4] = ["partner", "7.3", "7.4", "7.5"];
+const INTERCONNECTIONS: [&str; 4] = ["partner", "7.3", "7.4", "7.5"];
 
 /// Names of files and directories in templates.
-pub(crate) const FILES: [&str; 7] = ["ca", "cert", "key", "data", "secrets", "trust", "logs"];
+const FILES: [&str; 7] = ["ca", "cert", "key", "data", "secrets", "trust", "logs"];
 
 /// Writes the configuration of every service of a lab.
 pub(crate) fn configure(
@@ -48,7 +48,7 @@ fn integrated(state: &StateDir, setup: &Setup) -> String {
 }
 
 /// What follows from how a lab is set up: addresses, switches, and what the console shows.
-pub(crate) fn of_setup(setup: &Setup) -> BTreeMap<String, String> {
+fn of_setup(setup: &Setup) -> BTreeMap<String, String> {
     let mut values = setup.addresses.values();
     let seen = setup.services().filter(|service| service.name != "web-ui");
     let seen = seen.map(|service| {
@@ -63,6 +63,19 @@ pub(crate) fn of_setup(setup: &Setup) -> BTreeMap<String, String> {
     let approaches = approaches.collect::<Vec<_>>().join(", ");
     values.insert("approaches".to_owned(), format!("[{approaches}]"));
     values.insert("lab_keys".to_owned(), setup.lab_keys.to_string());
+    values
+}
+
+/// What templates are filled in with to be looked at before there is a lab: files and passwords are
+/// empty, each drawn secret is its own name.
+pub(crate) fn without_state(setup: &Setup) -> BTreeMap<String, String> {
+    let mut values = of_setup(setup);
+    for unseen in FILES.into_iter().chain(["password"]) {
+        values.insert(unseen.to_owned(), String::new());
+    }
+    for secret in INTERCONNECTIONS.into_iter().flat_map(spk_secrets) {
+        values.insert(secret.clone(), secret);
+    }
     values
 }
 
@@ -89,7 +102,7 @@ fn of_state(
 }
 
 /// Names of the secrets of an interconnection's SPK.
-pub(crate) fn spk_secrets(interconnection: &str) -> [String; 2] {
+fn spk_secrets(interconnection: &str) -> [String; 2] {
     ["key", "rand"].map(|part| format!("spk-{interconnection}-{part}"))
 }
 

@@ -1,11 +1,14 @@
 //! `mcbox doctor`: what would keep the lab from starting, each with its cure.
 
 mod agreement;
+mod environment;
+mod programs;
 
 use crate::supervisor::Setup;
 use crate::topology::Addresses;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
@@ -41,16 +44,33 @@ impl Finding {
 /// Looks at everything the lab needs before it starts.
 #[must_use]
 pub fn examine(setup: &Setup, binaries: &Path, state: &Path) -> Vec<Finding> {
+    let mut findings = before_start(setup, binaries, state);
+    findings.extend(told(setup, binaries));
+    findings.push(clock());
+    findings.extend(TOOLS.iter().map(tool_present));
+    findings
+}
+
+/// What a start looks at first, so that one that cannot succeed changes nothing.
+#[must_use]
+pub fn before_start(setup: &Setup, binaries: &Path, state: &Path) -> Vec<Finding> {
     let mut findings = ports(&setup.addresses);
     findings.extend(executables(setup, binaries));
-    findings.extend(agreement::examine(setup, std::env::vars()));
-    findings.push(clock());
     findings.push(space(state));
-    findings.extend(
-        TOOLS
-            .iter()
-            .map(|(tool, needed_for)| tool_present(tool, needed_for)),
-    );
+    findings
+}
+
+/// What services are told, in configurations and by the environment: why one may refuse to start.
+#[must_use]
+pub fn told(setup: &Setup, binaries: &Path) -> Vec<Finding> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut findings = environment::examine(setup, names);
+    findings.extend(programs::examine(setup, binaries));
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let variables = std::env::vars_os().filter_map(text);
+    findings.extend(agreement::examine(setup, variables));
     findings
 }
 
@@ -115,23 +135,23 @@ fn space(state: &Path) -> Finding {
         .args(["--output=avail", "-BM"])
         .arg(place)
         .output();
-    let text = df
-        .map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
-        .unwrap_or_default();
-    let available = text
-        .lines()
-        .nth(1)
-        .and_then(|l| l.trim().trim_end_matches('M').parse::<u64>().ok());
+    let available = df.map(|output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = text.lines().nth(1).unwrap_or_default().trim();
+        line.trim_end_matches('M').parse::<u64>().ok()
+    });
     let problem = match available {
-        Some(mib) if mib >= NEEDED_MIB => None,
-        Some(mib) => Some((
+        Ok(Some(mib)) if mib >= NEEDED_MIB => None,
+        Ok(Some(mib)) => Some((
             format!("{mib} MiB free"),
             format!("free {NEEDED_MIB} MiB, or name another --state"),
         )),
-        None => Some((
+        Ok(None) => Some((
             "df did not answer".to_owned(),
             "check the path of --state".to_owned(),
         )),
+        // A tool that is missing keeps no lab from starting.
+        Err(error) => return Finding::new("space", None, &format!("unknown: df: {error}")),
     };
     Finding::new(format!("space at {}", place.display()), problem, "enough")
 }
@@ -142,7 +162,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("openssl", "checks certificates and tokens"),
 ];
 
-fn tool_present(tool: &str, needed_for: &str) -> Finding {
+fn tool_present((tool, needed_for): &(&str, &str)) -> Finding {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let present = std::env::split_paths(&path).any(|dir| dir.join(tool).is_file());
     let missing = (!present).then(|| {

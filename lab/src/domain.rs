@@ -10,8 +10,17 @@ use clap::Subcommand;
 
 use crate::cli::print_json;
 use crate::operator::{Exported, Operator, Partner};
-use crate::state::StateDir;
 use crate::topology::Domain;
+
+/// What the help of `mcbox domain` and `mcbox domain trust` ends with.
+pub(crate) const EXAMPLES: &str =
+    "The lab exchanges its two domains' trust by itself where an approach needs it (7.3 to 7.5).
+
+Examples:
+  mcbox domain trust list --domain mc.example
+  mcbox domain trust export --domain segy.example --out from-segy
+  mcbox domain trust import from-segy --domain mc.example
+  mcbox domain trust revoke kms.segy.example --domain mc.example";
 
 /// Names of the two files a domain gives to its partners.
 const CERTIFICATE: &str = "kms-certificate.xml";
@@ -21,6 +30,7 @@ const TOKEN_KEYS: &str = "idms-keys.json";
 #[derive(Debug, Subcommand)]
 pub enum DomainCommand {
     /// Exchanges, lists and ends the trust between domains.
+    #[command(after_help = EXAMPLES)]
     Trust {
         #[command(subcommand)]
         /// What about it.
@@ -93,7 +103,7 @@ pub enum TrustCommand {
 /// What kept it from doing its work, in words for the user.
 pub async fn run(state: &Path, command: DomainCommand) -> anyhow::Result<ExitCode> {
     let DomainCommand::Trust { command } = command;
-    let operator = Operator::at(StateDir::open(state)?)?;
+    let operator = Operator::at(state)?;
     let mut out = std::io::stdout();
     match command {
         TrustCommand::Export { domain, out: dir } => {

@@ -73,7 +73,7 @@ pub async fn ask(client: &reqwest::Client, service: &Service, addresses: &Addres
 }
 
 /// The innermost reason: "connection refused" says more than "error sending request".
-fn cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn cause(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -1,7 +1,7 @@
 //! The operators of a lab's domains: the exchange of KMS certificates and token keys, and the
 //! revocation of users, at the services' own resources with their operators' tokens.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use kms_protocol::{KmsCertificate, fingerprint};
@@ -76,9 +76,8 @@ impl Operator {
     ///
     /// # Errors
     /// When none runs there.
-    pub fn at(state: StateDir) -> anyhow::Result<Self> {
-        let record = state.record()?;
-        let record = record.context("no lab runs here; `mcbox up` starts one")?;
+    pub fn at(root: &Path) -> anyhow::Result<Self> {
+        let (state, record) = StateDir::running(root)?;
         Self::new(state, record.addresses)
     }
 

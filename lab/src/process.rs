@@ -1,8 +1,9 @@
 //! Processes by id: is it alive, is it really ours, stop it.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Whether `pid` runs `executable`. A process id is reused by the system, so the id alone proves
 /// nothing.
@@ -22,11 +23,13 @@ fn is_zombie(pid: u32) -> bool {
         .is_some_and(|(_, fields)| fields.starts_with('Z'))
 }
 
-fn signal(pid: u32, name: &str) {
-    // The exit status says only that the process is already gone.
-    let _status = Command::new("kill")
-        .args(["-s", name, &pid.to_string()])
-        .status();
+/// Sends a signal; without the tool `kill`, so that nothing is left running where that is missing.
+fn send(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // An error says only that the process is already gone.
+        let _gone = kill_process(pid, signal);
+    }
 }
 
 /// Asks a process to end and waits for it; ends it by force after `patience`. Returns whether it
@@ -35,11 +38,11 @@ fn signal(pid: u32, name: &str) {
 pub fn stop(pid: u32, executable: &Path, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     if runs(pid, executable) {
-        signal(pid, "TERM");
+        send(pid, Signal::TERM);
     }
     while runs(pid, executable) {
         if Instant::now() > deadline {
-            signal(pid, "KILL");
+            send(pid, Signal::KILL);
             return false;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -47,9 +50,20 @@ pub fn stop(pid: u32, executable: &Path, patience: Duration) -> bool {
     true
 }
 
+/// The last line that a program said, which names the reason; at most 300 characters of it.
+#[must_use]
+pub fn last_words(said: &str) -> String {
+    // With RUST_BACKTRACE a long way into the program follows, which helps nobody here.
+    let said = said.split("\nStack backtrace:").next().unwrap_or(said);
+    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+    let last = last.unwrap_or("none").trim_start_matches("Error: ");
+    last.chars().take(300).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
     #[test]
     fn stops_only_what_it_started() {
@@ -60,5 +74,13 @@ mod tests {
         assert!(stop(child.id(), &sleep, Duration::from_secs(10)));
         child.wait().unwrap();
         assert!(!runs(child.id(), &sleep));
+    }
+
+    #[test]
+    fn the_last_words_are_the_reason_and_no_backtrace() {
+        let said = "started\nError: kms.toml: line 3\nunknown field `nope`\n\nStack backtrace:\n  0: main\n";
+        assert_eq!(last_words(said), "unknown field `nope`");
+        assert_eq!(last_words("Error: taken\n"), "taken");
+        assert_eq!(last_words(""), "none");
     }
 }

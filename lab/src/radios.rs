@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use mc_audio::wav::Wav;
 use reqwest::{Method, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::health;
 
 /// How long the radio network may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,7 +31,7 @@ pub enum RadioError {
 }
 
 /// A talk of a radio.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Talk {
     /// Number.
     pub id: u64,
@@ -39,6 +41,10 @@ pub struct Talk {
     pub pressed_us: u64,
     /// Unix time of the first sample in microseconds.
     pub first_sample_us: u64,
+    /// Frames of 20 ms that went out.
+    pub frames: u64,
+    /// Why it was denied.
+    pub reason: Option<String>,
 }
 
 /// What a radio's loudspeaker played.
@@ -50,13 +56,50 @@ pub struct Recording {
     pub samples: Vec<i16>,
 }
 
+/// What a radio network says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkStatus {
+    /// Radios.
+    pub units: Vec<Radio>,
+    /// Talkgroups.
+    pub talkgroups: Vec<Talkgroup>,
+}
+
+/// A talkgroup, as far as the lab looks at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Talkgroup {
+    /// Number.
+    pub talkgroup: u32,
+    /// `idle`, `granted` or `hang`.
+    pub state: String,
+    /// Who talks.
+    pub talker: Option<RadioTalker>,
+    /// What else is on it: the gateway, softphones.
+    pub legs: Vec<String>,
+}
+
+/// Who talks, as radios are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RadioTalker {
+    /// Unit number.
+    pub unit: String,
+    /// Name behind it.
+    pub name: Option<String>,
+    /// Whether it is an emergency.
+    pub emergency: bool,
+}
+
 /// A radio, as far as the lab looks at it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Radio {
     /// Unit number.
     pub unit: String,
+    /// Talkgroup it is tuned to.
+    pub talkgroup: Option<u32>,
     /// What it shows: `idle`, `receiving` and so on.
     pub state: String,
+    /// Whether its emergency is latched.
+    pub emergency: bool,
     /// The call it is in.
     pub call: Option<RadioCall>,
     /// How its last call ended.
@@ -64,7 +107,7 @@ pub struct Radio {
 }
 
 /// A call of a radio.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RadioCall {
     /// The far side.
     pub peer: String,
@@ -73,7 +116,7 @@ pub struct RadioCall {
 }
 
 /// The end of a radio's call.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RadioCallEnd {
     /// SIP status of a call that did not come up, else 200.
     pub status: u16,
@@ -122,10 +165,15 @@ impl Radios {
         path: &str,
         body: Vec<u8>,
     ) -> Result<reqwest::Response, RadioError> {
-        let unreachable = |e: reqwest::Error| RadioError::Unreachable(e.without_url().to_string());
+        let unreachable = |e: reqwest::Error| RadioError::Unreachable(health::cause(&e));
         let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if body.first() == Some(&b'{') {
-            request = request.header("content-type", "application/json");
+        let kind = match body.first() {
+            None => None,
+            Some(b'{') => Some("application/json"),
+            Some(_) => Some("audio/wav"),
+        };
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
         }
         let response = request.body(body).send().await.map_err(unreachable)?;
         if response.status().is_success() {
@@ -133,7 +181,7 @@ impl Radios {
         }
         let status = response.status();
         let text = response.text().await.unwrap_or_default();
-        Err(RadioError::Refused(status, text))
+        Err(RadioError::Refused(status, reason(&text)))
     }
 
     async fn json<T: serde::de::DeserializeOwned>(
@@ -245,11 +293,7 @@ impl Radios {
     /// # Errors
     /// [`RadioError`].
     pub async fn unit(&self, unit: &str) -> Result<Radio, RadioError> {
-        #[derive(Deserialize)]
-        struct Status {
-            units: Vec<Radio>,
-        }
-        let status: Status = self.json(Method::GET, "/status", Vec::new()).await?;
+        let status = self.network().await?;
         let found = status.units.into_iter().find(|radio| radio.unit == unit);
         let unknown = || RadioError::Refused(StatusCode::NOT_FOUND, format!("no unit {unit}"));
         found.ok_or_else(unknown)
@@ -297,11 +341,18 @@ impl Radios {
         Ok(())
     }
 
-    /// Everything the network says of itself.
+    /// What the network says of itself.
     ///
     /// # Errors
     /// [`RadioError`].
-    pub async fn status(&self) -> Result<Value, RadioError> {
+    pub async fn network(&self) -> Result<NetworkStatus, RadioError> {
         self.json(Method::GET, "/status", Vec::new()).await
     }
+}
+
+/// What a refusal says: the API answers with an object, a server in between with anything.
+fn reason(text: &str) -> String {
+    let object = serde_json::from_str::<Value>(text).ok();
+    let said = object.as_ref().and_then(|o| o.get("error")?.as_str());
+    said.unwrap_or(text).to_owned()
 }

@@ -18,6 +18,9 @@ pub enum StateError {
     /// The directory exists, has content and was not made by mcbox.
     #[error("{0} is not empty and not a state directory of mcbox; name another with --state")]
     Foreign(PathBuf),
+    /// No lab runs from there.
+    #[error("no lab runs from {0}: `mcbox up` starts one, --state names the directory of another")]
+    NoLab(PathBuf),
     /// A file or directory could not be read or written.
     #[error("{path}: {source}")]
     Io {
@@ -128,6 +131,29 @@ impl StateDir {
                 .map_err(|source| StateError::Io { path, source })?;
         }
         Ok(state)
+    }
+
+    /// The directory of a lab that was started before; nothing is made.
+    ///
+    /// # Errors
+    /// When there is something else, or it cannot be read.
+    pub fn find(root: &Path) -> Result<Option<Self>, StateError> {
+        let is_empty = fs::read_dir(root).map_or(true, |mut content| content.next().is_none());
+        if is_empty {
+            return Ok(None);
+        }
+        Self::open(root).map(Some)
+    }
+
+    /// The directory of a lab that runs, and what was written down about it.
+    ///
+    /// # Errors
+    /// [`StateError::NoLab`], or that its record cannot be read.
+    pub fn running(root: &Path) -> Result<(Self, LabRecord), StateError> {
+        let none = || StateError::NoLab(root.to_owned());
+        let state = Self::find(root)?.ok_or_else(none)?;
+        let record = state.record()?.ok_or_else(none)?;
+        Ok((state, record))
     }
 
     /// The directory itself.
@@ -268,6 +294,18 @@ mod tests {
             Err(StateError::Foreign(_))
         ));
         assert!(dir.path().join("thesis.txt").exists());
+    }
+
+    #[test]
+    fn asking_for_a_lab_makes_no_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("nope");
+        let error = StateDir::running(&root).unwrap_err().to_string();
+        assert!(
+            error.contains("nope") && error.contains("mcbox up"),
+            "{error}"
+        );
+        assert!(!root.exists());
     }
 
     #[test]

@@ -35,9 +35,6 @@ pub enum StartError {
     /// No service of this name was started here.
     #[error("no service `{0}` was started here")]
     NoService(String),
-    /// No lab was prepared in this state directory.
-    #[error("no lab was prepared here; `mcbox prepare` does that")]
-    NotPrepared,
     /// An address is missing.
     #[error("the addresses name no `{0}`")]
     NoAddress(&'static str),
@@ -66,12 +63,14 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// A service ended or did not become ready.
-    #[error("{service} did not become ready: {detail}; its log is {log}")]
+    #[error("{service} did not become ready: {detail}; its last words: {last}; its log is {log}")]
     NotReady {
         /// The service.
         service: &'static str,
-        /// Its last word on itself.
+        /// What was seen of it.
         detail: String,
+        /// The last line of its log.
+        last: String,
         /// Its log file.
         log: PathBuf,
     },
@@ -278,13 +277,13 @@ impl Lab {
             .await
     }
 
-    /// The lab that runs in containers, prepared by [`prepare`] from this state directory; it is not
-    /// stopped with the value.
+    /// The lab that another process started from this directory, or that runs in containers, prepared
+    /// by [`prepare`]; it is not stopped with the value.
     ///
     /// # Errors
-    /// When nothing was prepared here.
-    pub fn attach(state: StateDir) -> Result<Self, StartError> {
-        let record = state.record()?.ok_or(StartError::NotPrepared)?;
+    /// When there is none.
+    pub fn attach(root: &Path) -> Result<Self, StartError> {
+        let (state, record) = StateDir::running(root)?;
         let ca = state.file("certificates", "ca.pem");
         let client = health::client(&ca).map_err(|e| StartError::Client(e.to_string()))?;
         Ok(Self {
@@ -346,6 +345,7 @@ impl Lab {
         let not_ready = |detail: String| StartError::NotReady {
             service: service.name,
             detail,
+            last: process::last_words(&std::fs::read_to_string(&log).unwrap_or_default()),
             log: log.clone(),
         };
         loop {
@@ -473,7 +473,11 @@ pub fn stop(state: &StateDir) -> Result<Vec<String>, StateError> {
     Ok(forced)
 }
 
-fn refuse_second(state: &StateDir) -> Result<(), StartError> {
+/// Refuses to start a second lab where one runs.
+///
+/// # Errors
+/// [`StartError::Running`], or that the record cannot be read.
+pub(crate) fn refuse_second(state: &StateDir) -> Result<(), StartError> {
     let processes = state.record()?.map(|r| r.processes).unwrap_or_default();
     match processes
         .into_iter()

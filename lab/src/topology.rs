@@ -104,6 +104,13 @@ impl Service {
         matches!(self.binary, "web-ui" | "idms" | "kms")
     }
 
+    /// What environment variables that override its configuration begin with, two underscores behind it:
+    /// all services that run the same program hear the same ones.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        self.binary.to_ascii_uppercase().replace('-', "_")
+    }
+
     /// Where it says how it is.
     #[must_use]
     pub fn health_url(&self, addresses: &Addresses) -> String {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use lab::demo::{Runner, Verdict};
 use lab::site::Approach;
+use lab::speech::Speech;
 use mc_trace::Event;
 use mc_trace::pcapng::View;
 use testkit::recording::Recording;
@@ -64,7 +65,9 @@ async fn crosses(approach: Approach, call: &str, identity: &str) {
     let folder = Folder::new(root, approach.site().approach, call);
     let lab = start_site_in(&folder.lab(), approach).await;
     let speech = root.join("target/speech");
-    let runner = Runner::start(lab, &speech, |_| ()).await.unwrap();
+    let runner = Runner::start(lab, Speech::load(&speech).unwrap(), |_| ())
+        .await
+        .unwrap();
     let row = runner.run(approach.site().approach, call).await.unwrap();
     drop(runner.stop().await);
     let run = folder.keep(&serde_json::to_vec_pretty(&row).unwrap());

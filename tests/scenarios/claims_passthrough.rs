@@ -7,6 +7,7 @@ use std::path::Path;
 use lab::demo::{Runner, Verdict};
 use lab::parties::{Heard, Party, now_us};
 use lab::site::{Approach, Site};
+use lab::speech::Speech;
 use lab::state::StateDir;
 use lab::supervisor::{Lab, Setup};
 use lab::topology::{Addresses, Domain};
@@ -64,9 +65,13 @@ async fn passes_through(approach: Approach) {
     )
     .await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let runner = Runner::start(lab, &root.join("target/speech"), |_| ())
-        .await
-        .unwrap();
+    let runner = Runner::start(
+        lab,
+        Speech::load(&root.join("target/speech")).unwrap(),
+        |_| (),
+    )
+    .await
+    .unwrap();
     for call in ["group-lmr-to-mc", "group-mc-to-lmr"] {
         let row = runner.run(site.approach, call).await.unwrap();
         // Real speech arrives, and the call is not counted as a protected one.

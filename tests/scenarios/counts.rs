@@ -9,6 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use kms_protocol::{KeySet, KmsKeyProv, KmsMessage, KmsResponse};
 use lab::demo::Runner;
 use lab::site::Approach;
+use lab::speech::Speech;
 use mc_sip::{Method, SipMessage};
 use mc_trace::Protocol;
 use serde_json::Value;
@@ -96,7 +97,9 @@ async fn counted(costs: Costs) {
     let logs = lab.state().root().join("logs");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let speech = root.join("target/speech");
-    let runner = Runner::start(lab, &speech, |_| ()).await.unwrap();
+    let runner = Runner::start(lab, Speech::load(&speech).unwrap(), |_| ())
+        .await
+        .unwrap();
     drop(runner.stop().await);
     let run = Recording::read(&logs).unwrap();
     let ours: BTreeSet<String> = costs.identities.iter().map(|id| (*id).to_owned()).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lab::parties::{Heard, Party};
-use lab::radios::Radios;
+use lab::radios::{RadioTalker, Radios};
 use lab::topology::PortName;
 use mc_client::{BodyConfig, ClientEvent};
 use mc_ids::GroupId;
@@ -135,13 +135,13 @@ async fn an_emergency_of_a_radio_takes_the_floor_from_an_mc_user() {
 }
 
 /// What a radio of talkgroup 1 is told of the talker.
-async fn on_the_air(radios: &Radios, wanted: impl Fn(&serde_json::Value) -> bool) {
+async fn on_the_air(radios: &Radios, wanted: impl Fn(&RadioTalker) -> bool) {
     let seen = async {
         loop {
-            let status = radios.status().await.unwrap();
-            let groups = status["talkgroups"].as_array().unwrap().clone();
-            let first = groups.iter().find(|group| group["talkgroup"] == 1).unwrap();
-            if wanted(&first["talker"]) {
+            let status = radios.network().await.unwrap();
+            let mut groups = status.talkgroups.into_iter();
+            let first = groups.find(|group| group.talkgroup == 1).unwrap();
+            if first.talker.is_some_and(|talker| wanted(&talker)) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -173,7 +173,7 @@ async fn an_emergency_of_an_mc_user_is_one_on_the_air_until_it_is_over() {
     told(&mut at_bob, true).await;
     say_something(&alice).await;
     on_the_air(&radios, |talker| {
-        talker["emergency"] == true && talker["name"] == "sip:alice@mc.example"
+        talker.emergency && talker.name.as_deref() == Some("sip:alice@mc.example")
     })
     .await;
     // Over: the same talker is an ordinary one on the air.
@@ -181,7 +181,7 @@ async fn an_emergency_of_an_mc_user_is_one_on_the_air_until_it_is_over() {
     told(&mut at_bob, false).await;
     say_something(&alice).await;
     on_the_air(&radios, |talker| {
-        talker["emergency"] == false && talker["name"] == "sip:alice@mc.example"
+        !talker.emergency && talker.name.as_deref() == Some("sip:alice@mc.example")
     })
     .await;
     alice.client.release_ptt(&group()).await.unwrap();

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use lab::demo::{CALLS, Runner, Verdict};
 use lab::site::Approach;
+use lab::speech::Speech;
 use lab::state::StateDir;
 use lab::supervisor::{Lab, Setup};
 use lab::topology::{Addresses, Domain};
@@ -44,9 +45,13 @@ async fn every_call_passes(approach: Approach) {
     }
     let logs = lab.state().root().join("logs");
     let speech = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let runner = Runner::start(lab, &speech.join("target/speech"), |_| ())
-        .await
-        .unwrap();
+    let runner = Runner::start(
+        lab,
+        Speech::load(&speech.join("target/speech")).unwrap(),
+        |_| (),
+    )
+    .await
+    .unwrap();
     for call in CALLS {
         let row = runner.run(approach.site().approach, call).await.unwrap();
         assert_eq!(row.verdict, Verdict::Pass, "{row:?}");

@@ -1,7 +1,6 @@
 //! Everything a call of the demo needs, kept ready: MC clients, radios, speech; one call at a time.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,16 +8,15 @@ use mc_audio::wav::{Rate, Wav};
 use mc_client::CallId;
 use mc_ids::GroupId;
 use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::Mutex as Turn;
 
 use super::talk::{self, Carried};
 use super::{CALLS, Call, LOWEST_SCORE, Verdict, group_call, own_step, private_call};
 use crate::gateway::{Gateway, GatewaySteps};
 use crate::parties::{Party, PartyError, Steps};
-use crate::radios::{RadioError, Radios};
+use crate::radios::{NetworkStatus, Radio, RadioError, Radios};
 use crate::site::Site;
-use crate::speech::{Speech, SpeechError};
+use crate::speech::Speech;
 use crate::supervisor::Lab;
 
 /// How long clients and gateway may take to come up.
@@ -35,9 +33,6 @@ pub enum RunnerError {
     /// The radio network cannot be asked.
     #[error(transparent)]
     Radio(#[from] RadioError),
-    /// There is no speech to send.
-    #[error(transparent)]
-    Speech(#[from] SpeechError),
     /// A built-in name is none: a mistake in the lab itself.
     #[error("{0}")]
     Name(String),
@@ -139,10 +134,9 @@ impl Runner {
     /// reports it.
     pub async fn start(
         lab: Lab,
-        speech: &Path,
+        speech: Speech,
         mut progress: impl FnMut(&str),
     ) -> Result<Self, RunnerError> {
-        let speech = Speech::load(speech)?;
         let sites = lab.setup().sites().map(|site| RunningSite::of(&lab, site));
         let sites: Vec<RunningSite> = sites.collect::<Result<_, _>>()?;
         let groups: Vec<&str> = sites.iter().map(|site| site.site.group).collect();
@@ -217,6 +211,8 @@ impl Runner {
             return row;
         }
         let stage = self.stage(site);
+        // Somebody else may have called the group, and these two answered.
+        talk::clear(&[&self.alice, &self.bob], &stage.call).await;
         let carried = match call {
             "group-lmr-to-mc" => group_call::lmr_to_mc(&stage).await,
             "group-mc-to-lmr" => group_call::mc_to_lmr(&stage).await,
@@ -311,7 +307,7 @@ impl Runner {
         let mut radios = Vec::new();
         for site in &self.sites {
             let network = site.site.radios().name;
-            radios.extend(radio_states(network, site.radios.status().await));
+            radios.extend(radio_states(network, site.radios.network().await));
         }
         let clients = [&self.alice, &self.bob].map(party_state);
         let done = self.done();
@@ -387,24 +383,24 @@ fn party_state(party: &Party) -> PartyState {
     }
 }
 
-fn radio_states(network: &'static str, status: Result<Value, RadioError>) -> Vec<PartyState> {
+fn radio_states(
+    network: &'static str,
+    status: Result<NetworkStatus, RadioError>,
+) -> Vec<PartyState> {
     let Ok(status) = status else {
         return Vec::new();
     };
-    let units = status.get("units").and_then(Value::as_array);
-    let state = |unit: &Value| {
-        let name = unit.get("unit").and_then(Value::as_str)?;
-        let talkgroup = unit.get("talkgroup").and_then(Value::as_u64);
-        let (status, detail) = talkgroup.map_or_else(
+    let state = |radio: Radio| {
+        let (status, detail) = radio.talkgroup.map_or_else(
             || ("waiting", "on no talkgroup".to_owned()),
             |number| ("ready", format!("on talkgroup {number}")),
         );
-        Some(PartyState {
-            name: format!("radio {name}"),
+        PartyState {
+            name: format!("radio {}", radio.unit),
             status,
             detail,
             network: Some(network),
-        })
+        }
     };
-    units.into_iter().flatten().filter_map(state).collect()
+    status.units.into_iter().map(state).collect()
 }

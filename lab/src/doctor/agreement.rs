@@ -13,7 +13,7 @@ use toml::{Table, Value};
 
 use self::rules::{Must, Place, Rule};
 use super::Finding;
-use crate::configure::{self, FILES, INTERCONNECTIONS, spk_secrets};
+use crate::configure;
 use crate::render::render;
 use crate::supervisor::Setup;
 
@@ -34,25 +34,18 @@ pub(super) fn examine(
     }
 }
 
-/// The templates, filled in, with what the environment overrides. Files and passwords, which no
-/// rule looks at, stay empty; each drawn secret is its own name.
+/// The templates, filled in, with what the environment overrides.
 fn configurations(
     setup: &Setup,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Configurations, (String, String)> {
-    let mut values = configure::of_setup(setup);
-    for unseen in FILES.into_iter().chain(["password"]) {
-        values.insert(unseen.to_owned(), String::new());
-    }
-    for secret in INTERCONNECTIONS.into_iter().flat_map(spk_secrets) {
-        values.insert(secret.clone(), secret);
-    }
+    let values = configure::without_state(setup);
     let environment: Vec<_> = environment.into_iter().collect();
     let mut all = Configurations::new();
     for service in setup.services() {
         let fix = || format!("correct the template of {} or the variable", service.name);
         let text = render(service.template, &values).map_err(|e| (e.to_string(), fix()))?;
-        let prefix = service.name.to_ascii_uppercase().replace('-', "_");
+        let prefix = service.prefix();
         let path = Path::new(service.name);
         let table = mc_runtime::config::parse(&text, path, &prefix, environment.clone());
         all.insert(service.name, table.map_err(|e| (e.to_string(), fix()))?);
