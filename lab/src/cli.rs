@@ -68,9 +68,7 @@ enum Command {
         speech: SpeechArgs,
     },
     /// An MC client in the terminal, in the running lab.
-    #[command(
-        after_help = "Examples:\n  mcbox client --user carol --group sip:command-1@mc.example\n  mcbox client --user alice --say hello.wav\n  mcbox client --user bob --record heard.wav"
-    )]
+    #[command(after_help = client::HELP)]
     Client(ClientArgs),
     /// Writes certificates and configurations and starts nothing: for containers.
     #[command(after_help = "Example:\n  mcbox --state /lab prepare --addresses addresses.json")]

@@ -1,29 +1,44 @@
 //! `mcbox client`: a reference MC client in the terminal, in a running lab.
 //!
-//! Lines typed are commands, lines printed are events. `--say` and `--record` make it a tool for
-//! scripts: the client calls the group, says the file, and leaves.
+//! Lines typed are commands, lines printed are events. `--say` and `--seconds` make it a tool for
+//! scripts: the client says a file or listens for a time, and leaves.
 
-use std::io::Write as _;
+mod session;
+mod tell;
+
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
-use mc_audio::FRAME_16K;
-use mc_audio::wav::{Rate, Wav};
-use mc_client::ClientEvent;
+use mc_audio::wav::Rate;
+use mc_client::ClientConfig;
 use mc_ids::GroupId;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{MissedTickBehavior, interval};
 
-use crate::ear::Ear;
-use crate::parties::{Heard, Party};
+use self::session::Session;
+use self::tell::Teller;
+use crate::parties::{Party, client_config};
+use crate::sound;
 use crate::supervisor::Lab;
 
-/// How long the client may take to come up, and a call to be set up.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Longest file that is said.
-const LONGEST: Duration = Duration::from_secs(120);
+/// What `mcbox client --help` ends with.
+pub(crate) const HELP: &str =
+    "Sound goes in and out as WAV files: there is no microphone and no loudspeaker.
+
+Commands to type, one a line:
+  call          join the group's call, or start it
+  talk          ask for the floor (push-to-talk) without saying anything, in a new call if there is none
+  say FILE      ask for the floor, say a WAV (8 or 16 kHz, 16 bit, one channel), release it
+  release       give the floor back
+  hangup        leave the call
+  quit          leave the lab; so do Ctrl-D and Ctrl-C
+
+Examples:
+  mcbox client --user carol --group sip:command-1@mc.example
+  mcbox client --user alice --say target/speech/mc.wav
+  mcbox client --user bob --seconds 20 --record heard.wav
+  printf 'call\\nsay target/speech/mc.wav\\nhangup\\n' | mcbox client --user alice
+  mcbox client --user bob --seconds 20 --json | jq -r .event";
 
 /// What the user wants.
 #[derive(Debug, Clone, Args)]
@@ -34,153 +49,66 @@ pub struct ClientArgs {
     /// The group to use.
     #[arg(long, default_value = "sip:fireground-1@mc.example")]
     group: String,
-    /// Calls the group, says this WAV (8 or 16 kHz, 16 bit, mono), and leaves.
-    #[arg(long)]
+    /// Calls the group, says this WAV (8 or 16 kHz, 16 bit, one channel), and leaves.
+    #[arg(long, value_name = "FILE", conflicts_with = "seconds")]
     say: Option<PathBuf>,
+    /// Stays for so long, takes no commands, and leaves.
+    #[arg(long, value_name = "S")]
+    seconds: Option<u64>,
     /// Writes what was heard to this WAV at the end.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Prints events as JSON lines.
     #[arg(long)]
     json: bool,
 }
 
-const HELP: &str = "call | talk | say FILE | release | hangup | quit";
-
-/// Runs the client until `quit`, the end of the input, or the end of `--say`.
+/// Runs the client until it has said or heard what it was to, `quit`, Ctrl-C or the end of the input.
 ///
 /// # Errors
-/// When the client cannot start or come up, or a file cannot be read or written.
+/// When the client cannot start, is refused or does not come up, or a file cannot be read or written.
 pub async fn run(lab: &Lab, args: &ClientArgs) -> anyhow::Result<()> {
     let group: GroupId = args.group.parse()?;
-    let party = Party::start(lab, &args.user, &[&args.group]).await?;
-    let mut heard = party.follow();
-    let mut ear = Ear::default();
-    let outcome = match &args.say {
-        Some(file) => say_and_leave(&party, &group, file, args.json).await,
-        None => converse(&party, &group, &mut heard, &mut ear, args.json).await,
+    // Files first: nobody takes the floor for a file that cannot be said.
+    let words = args.say.as_deref().map(sound::read).transpose()?;
+    args.record.as_deref().map(sound::writable).transpose()?;
+    let teller = Teller { json: args.json };
+    let config = config(lab, args)?;
+    let _alone = alone(&config.state_dir, &args.user)?;
+    let party = Party::start_as(lab, config).await?;
+    let mut session = Session::new(&party, group, teller);
+    let outcome = match (words, args.seconds) {
+        (Some(words), _) => session.say_and_leave(words.into_16k()).await,
+        (None, Some(seconds)) => session.stay(seconds).await,
+        (None, None) => session.converse().await,
     };
-    while let Ok(last) = heard.try_recv() {
-        take(&last, &mut ear, args.json)?;
-    }
+    let heard = session.ended();
     party.stop().await;
-    outcome?;
+    let heard = heard?;
     if let Some(file) = &args.record {
-        let (rate, samples) = (Rate::Hz16000, ear.samples);
-        std::fs::write(file, Wav { rate, samples }.write()?)?;
+        let length = sound::write(file, Rate::Hz16000, heard.samples)?;
+        teller.note(tell::recorded(file, length))?;
     }
-    Ok(())
+    outcome
 }
 
-async fn converse(
-    party: &Party,
-    group: &GroupId,
-    heard: &mut tokio::sync::broadcast::Receiver<Heard>,
-    ear: &mut Ear,
-    json: bool,
-) -> anyhow::Result<()> {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    if !json {
-        print(&format!("{}: {HELP}", party.user))?;
+/// A client of its own beside the one that `mcbox up` may run for the same user, as a second device
+/// is: it has another SIP identity, and remembers by itself which SSRCs it has used.
+fn config(lab: &Lab, args: &ClientArgs) -> anyhow::Result<ClientConfig> {
+    let mut config = client_config(lab, &args.user, &[&args.group])?;
+    let name = format!("{}-terminal", args.user);
+    config.state_dir = lab.state().file("data", &format!("client-{name}"));
+    if let Some(sip) = &mut config.sip {
+        sip.impu = format!("sip:{name}@ims.mc.example");
     }
-    let stop = tokio::signal::ctrl_c();
-    tokio::pin!(stop);
-    loop {
-        tokio::select! {
-            _ = &mut stop => return Ok(()),
-            event = heard.recv() => match event {
-                Ok(event) => take(&event, ear, json)?,
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return Ok(()),
-            },
-            line = lines.next_line() => {
-                let Some(line) = line? else { return Ok(()) };
-                if line.trim() == "quit" {
-                    return Ok(());
-                }
-                if let Err(error) = obey(party, group, line.trim()).await {
-                    print(&format!("{error}"))?;
-                }
-            }
-        }
-    }
+    Ok(config)
 }
 
-async fn obey(party: &Party, group: &GroupId, line: &str) -> anyhow::Result<()> {
-    let client = &party.client;
-    match line.split_once(' ').unwrap_or((line, "")) {
-        ("", _) => Ok(()),
-        ("call", _) => Ok(client.group_call(group, false).await?),
-        ("talk", _) => Ok(client.press_ptt(group).await?),
-        ("release", _) => Ok(client.release_ptt(group).await?),
-        ("hangup", _) => Ok(client.hang_up(group).await?),
-        ("say", file) => say(party, group, Path::new(file)).await,
-        _ => anyhow::bail!("{HELP}"),
-    }
-}
-
-async fn say_and_leave(
-    party: &Party,
-    group: &GroupId,
-    file: &Path,
-    json: bool,
-) -> anyhow::Result<()> {
-    if let Err(steps) = party.until_ready(PATIENCE).await {
-        anyhow::bail!("{} is not ready: {steps:?}", party.user);
-    }
-    let mut heard = party.follow();
-    party.client.group_call(group, true).await?;
-    let granted = async {
-        loop {
-            let Heard { event, .. } = heard.recv().await?;
-            if matches!(event, ClientEvent::FloorGranted { .. }) {
-                return Ok(());
-            }
-            if let ClientEvent::CallRefused { detail, .. } = event {
-                anyhow::bail!("the call was refused: {detail}");
-            } else if let ClientEvent::FloorDenied { cause, phrase, .. } = event {
-                anyhow::bail!("the floor was denied: cause {cause} {phrase}");
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, granted).await??;
-    if !json {
-        print("talking")?;
-    }
-    say(party, group, file).await?;
-    party.client.release_ptt(group).await?;
-    party.client.hang_up(group).await?;
-    Ok(())
-}
-
-/// Sends a file in real time.
-async fn say(party: &Party, group: &GroupId, file: &Path) -> anyhow::Result<()> {
-    let octets = std::fs::read(file).map_err(|e| anyhow::anyhow!("{}: {e}", file.display()))?;
-    let samples = Wav::read(&octets, LONGEST)?.into_16k();
-    let mut clock = interval(Duration::from_millis(20));
-    clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    for frame in samples.chunks(FRAME_16K) {
-        clock.tick().await;
-        let mut whole = frame.to_vec();
-        whole.resize(FRAME_16K, 0);
-        party.client.send_speech(group, whole).await?;
-    }
-    Ok(())
-}
-
-fn take(heard: &Heard, ear: &mut Ear, json: bool) -> anyhow::Result<()> {
-    if let ClientEvent::Speech(frame) = &heard.event {
-        ear.hear(frame, heard.at_us);
-        return Ok(());
-    }
-    let text = format!("{:?}", heard.event);
-    if json {
-        let line = serde_json::json!({ "time_us": heard.at_us, "event": text });
-        return print(&line.to_string());
-    }
-    print(&text)
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{text}")?)
+/// Holds the state of a client as long as the file lives.
+fn alone(state_dir: &Path, user: &str) -> anyhow::Result<File> {
+    std::fs::create_dir_all(state_dir)?;
+    let lock = File::create(state_dir.join("lock"))?;
+    let taken = || format!("{user} is at another terminal of this lab: take another --user");
+    lock.try_lock().with_context(taken)?;
+    Ok(lock)
 }

@@ -24,6 +24,7 @@ pub mod radios;
 pub mod raw;
 pub mod render;
 pub mod site;
+mod sound;
 pub mod speech;
 pub mod state;
 pub mod supervisor;
