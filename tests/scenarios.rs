@@ -31,6 +31,8 @@ mod claims_revocation;
 mod claims_secrecy;
 #[path = "scenarios/claims_units.rs"]
 mod claims_units;
+#[path = "scenarios/commands.rs"]
+mod commands;
 #[path = "scenarios/console.rs"]
 mod console;
 #[path = "scenarios/counts.rs"]

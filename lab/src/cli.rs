@@ -4,6 +4,7 @@ mod shown;
 mod start;
 
 use crate::client::{self, ClientArgs};
+use crate::radio::{self, RadioArgs};
 use crate::site::Approach;
 use crate::supervisor::{self, Lab, Setup};
 use crate::topology::{Addresses, Domain};
@@ -67,6 +68,9 @@ enum Command {
         #[command(flatten)]
         speech: SpeechArgs,
     },
+    /// Works a radio of the running lab: push-to-talk, private calls, playing and recording WAVs.
+    #[command(after_help = radio::HELP)]
+    Radio(RadioArgs),
     /// An MC client in the terminal, in the running lab.
     #[command(after_help = client::HELP)]
     Client(ClientArgs),
@@ -267,6 +271,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Client(args) => {
             let lab = Lab::attach(&cli.state)?;
             client::run(&lab, &args).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Radio(args) => {
+            radio::run(&cli.state, &args).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Prepare {

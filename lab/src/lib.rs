@@ -20,6 +20,7 @@ pub mod mikey_command;
 pub mod operator;
 pub mod parties;
 pub mod process;
+pub mod radio;
 pub mod radios;
 pub mod raw;
 pub mod render;

@@ -7,7 +7,6 @@
 
 pub mod air;
 pub mod api;
-pub mod cli;
 pub mod config;
 pub mod error;
 pub mod impair;

@@ -21,7 +21,7 @@ use crate::config::NetworkConfig;
 use crate::error::LmrError;
 use crate::recorder::Recorder;
 use crate::talkgroup::{Decision, Expiry, ParticipantId, Talker, Talkgroup};
-use radio::Radio;
+use radio::{Denied, Radio};
 use unit_call::OwnCall;
 
 /// Frames and notices that may wait for a leg; a leg that falls further behind loses them.
@@ -230,7 +230,8 @@ impl Network {
             .cloned();
         if let Some(holder) = holder.filter(|holder| holder.participant != id) {
             state.release(channel, holder.participant, Instant::now(), "denied");
-            state.tell_denied(holder.participant, Instant::now());
+            let why = "the other end of the talkgroup or call refused it";
+            state.tell_denied(holder.participant, why, Instant::now());
         }
     }
 
@@ -290,6 +291,14 @@ impl Network {
             .is_ok_and(|radio| radio.is_denied(Instant::now()))
     }
 
+    /// Why the radio's last press was refused, or its channel taken away.
+    #[must_use]
+    pub fn denied_why(&self, unit: &str) -> Option<&'static str> {
+        let mut state = self.lock();
+        let radio = state.radio(unit).ok()?;
+        radio.denied.as_ref().map(|denied| denied.why)
+    }
+
     /// Moves a radio to a talkgroup, or off all.
     ///
     /// # Errors
@@ -341,7 +350,7 @@ impl Network {
             .collect();
         for (channel, expiry) in expired {
             if let Expiry::TalkLimit(talker) = expiry {
-                state.tell_denied(talker.participant, now);
+                state.tell_denied(talker.participant, "the talk limit was reached", now);
                 state.ended(channel, talker, "limit");
             }
         }
@@ -373,7 +382,7 @@ impl State {
         match group.press(talker.clone(), now) {
             Decision::Granted { preempted } => {
                 if let Some(before) = preempted {
-                    self.tell_denied(before.participant, now);
+                    self.tell_denied(before.participant, "an emergency took the channel", now);
                     self.ended(channel, before, "preempted");
                 }
                 self.clear_denied(talker.participant);
@@ -390,7 +399,7 @@ impl State {
                 true
             }
             Decision::Denied { .. } => {
-                self.tell_denied(talker.participant, now);
+                self.tell_denied(talker.participant, "somebody else talks", now);
                 self.notice(channel, talker, "denied");
                 false
             }
@@ -460,20 +469,21 @@ impl State {
         }
     }
 
-    fn tell_denied(&mut self, id: ParticipantId, now: Instant) {
+    fn tell_denied(&mut self, id: ParticipantId, why: &'static str, now: Instant) {
         if let Some(leg) = self.legs.get(&id) {
             send(&leg.downlink, Downlink::Denied);
         }
         let shown = self.config.denied_shown();
         if let Some(radio) = self.radios.values_mut().find(|radio| radio.id == id) {
-            radio.denied_until = Some(now + shown);
+            let until = now + shown;
+            radio.denied = Some(Denied { until, why });
             radio.recorder.hear(&tone::denied(), unix_us());
         }
     }
 
     fn clear_denied(&mut self, id: ParticipantId) {
         if let Some(radio) = self.radios.values_mut().find(|radio| radio.id == id) {
-            radio.denied_until = None;
+            radio.denied = None;
         }
     }
 }

@@ -41,6 +41,8 @@ pub struct Talk {
     pub first_sample_us: u64,
     /// Frames of 20 ms that went out.
     pub frames: u64,
+    /// Why it was denied.
+    pub reason: Option<String>,
 }
 
 /// The talks of all radios.
@@ -91,6 +93,7 @@ impl Talks {
                 pressed_us: now,
                 first_sample_us: now,
                 frames: 0,
+                reason: None,
             };
             state
                 .talks
@@ -151,8 +154,15 @@ impl Talks {
             sent += 1;
             self.update(id, |talk| talk.frames = sent);
         };
+        let why = match state {
+            TalkState::Denied => self.network.denied_why(&unit),
+            TalkState::Talking | TalkState::Done => None,
+        };
         self.network.release_unit(&unit);
-        self.update(id, |talk| talk.state = state);
+        self.update(id, |talk| {
+            talk.state = state;
+            talk.reason = why.map(str::to_owned);
+        });
     }
 
     fn update(&self, id: u64, change: impl FnOnce(&mut Talk)) {

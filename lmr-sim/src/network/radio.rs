@@ -33,13 +33,20 @@ pub enum RadioState {
     Receiving,
 }
 
+/// A press that was refused, or a channel that was taken away, while it is shown.
+#[derive(Debug)]
+pub(super) struct Denied {
+    pub(super) until: Instant,
+    pub(super) why: &'static str,
+}
+
 #[derive(Debug)]
 pub(super) struct Radio {
     pub(super) id: ParticipantId,
     pub(super) talkgroup: Option<u32>,
     /// Latched by the button, cleared by the operator.
     pub(super) emergency: bool,
-    pub(super) denied_until: Option<Instant>,
+    pub(super) denied: Option<Denied>,
     pub(super) recorder: Recorder,
     pub(super) call: Option<OwnCall>,
     pub(super) last_call: Option<CallEnd>,
@@ -54,7 +61,7 @@ impl Radio {
             id,
             talkgroup: config.talkgroup,
             emergency: false,
-            denied_until: None,
+            denied: None,
             recorder,
             call: None,
             last_call: None,
@@ -79,7 +86,9 @@ impl Radio {
     }
 
     pub(super) fn is_denied(&self, now: Instant) -> bool {
-        self.denied_until.is_some_and(|until| now < until)
+        self.denied
+            .as_ref()
+            .is_some_and(|denied| now < denied.until)
     }
 
     /// What the radio shows when `group` is its channel.
