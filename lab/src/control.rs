@@ -36,7 +36,7 @@ pub async fn serve(
         .route("/calls/{approach}/{call}", post(call))
         .route("/state", get(state))
         .with_state(runner);
-    http::serve(&config, router, stop).await
+    http::serve(&config, http::refuse_cross_site(router), stop).await
 }
 
 async fn call(

@@ -115,7 +115,7 @@ pub async fn start(config: LmrConfig, context: Context) -> Result<Running, Servi
     };
     let mut http_config = config.http;
     http_config.max_body = http_config.max_body.max(config::MAX_WAV);
-    let router = routes::router(state).merge(context.health.router());
+    let router = http::refuse_cross_site(routes::router(state)).merge(context.health.router());
     let server = http::serve(&http_config, router, shutdown).await?;
     tracing::info!(http = %server.address, sip = %air.address, "radio network is up");
     context.health.started();

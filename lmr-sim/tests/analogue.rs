@@ -592,6 +592,25 @@ async fn the_api_plays_and_records() {
     stop(lab).await;
 }
 
+/// A page that somebody has open in a browser must not press keys.
+#[tokio::test]
+async fn a_page_of_another_site_presses_no_key() {
+    let lab = lab().await;
+    let client = mc_runtime::http::client(&mc_runtime::http::ClientConfig::default()).unwrap();
+    let press = || client.post(format!("http://{}/api/units/1001/ptt", lab.0.http));
+    let foreign = press().header("origin", "https://evil.example").send();
+    assert_eq!(foreign.await.unwrap().status(), 403);
+    let form = press()
+        .header("content-type", "text/plain")
+        .body("x")
+        .send();
+    assert_eq!(form.await.unwrap().status(), 415);
+    let status = lab.0.network.status();
+    assert!(status.talkgroups.iter().all(|group| group.state == "idle"));
+    assert_eq!(press().send().await.unwrap().status(), 202, "a program");
+    stop(lab).await;
+}
+
 /// baresip calls into the talkgroup, is heard by a radio, and hears a radio.
 #[tokio::test]
 async fn a_foreign_softphone_takes_part() {

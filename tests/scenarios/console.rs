@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use lab::state::StateDir;
+use lab::topology::PortName;
 use serde_json::Value;
 use testkit::browser::Browser;
 use thirtyfour::Key;
@@ -106,6 +108,13 @@ async fn a_button_of_the_console_starts_a_real_call() {
     browser.press("#by-text", "INVITE").await;
     browser.wait_for("#rows tr").await;
     browser.close().await;
+
+    // The lab runner behind the buttons takes no orders from other sites' pages.
+    let record = StateDir::running(&up.state.path().join("lab")).unwrap().1;
+    let control = record.addresses.of(PortName::LabControl);
+    let order = reqwest::Client::new().post(format!("http://{control}/calls/7.1/group-lmr-to-mc"));
+    let foreign = order.header("origin", "https://evil.example").send().await;
+    assert_eq!(foreign.unwrap().status(), 403);
 
     assert!(up.interrupt().await);
     let status = mcbox(up.state.path()).args(["status", "--json"]).output();
