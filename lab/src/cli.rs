@@ -120,7 +120,7 @@ enum Command {
     #[command(after_help = crate::raw::EXAMPLES)]
     Raw(crate::raw::Raw),
     /// Shows or makes a MIKEY-SAKKE I_MESSAGE.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = crate::mikey_command::EXAMPLES)]
     Mikey(crate::mikey_command::Mikey),
 }
 

@@ -9,6 +9,12 @@ use clap::Subcommand;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// What the help of `mcbox mikey` ends with; each command has more.
+pub(crate) const EXAMPLES: &str = "Examples:
+  mcbox mikey inspect message.b64
+  mcbox mikey inspect --keys keys.json --json invite.sip | jq '.[].why.cause'
+  mcbox mikey make --keys keys.json --kind csk --from sip:alice@mc.example --to mdsi.mc.example";
+
 /// `mcbox mikey`.
 #[derive(Debug, Subcommand)]
 pub enum Mikey {
