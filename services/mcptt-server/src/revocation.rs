@@ -38,8 +38,8 @@ pub(crate) async fn follow(server: Arc<Server>) {
 /// Refuses a user who is revoked.
 pub(crate) fn refuse(server: &Server, user: &McServiceId) -> Result<(), Refusal> {
     if is_revoked(server, user) {
-        tracing::info!(user = user.as_str(), "revoked");
-        return Err(Refusal::forbidden(McWarning::ServiceAuthorisationFailed));
+        let refusal = Refusal::forbidden(McWarning::ServiceAuthorisationFailed);
+        return Err(refusal.because(format!("{user} is revoked")));
     }
     Ok(())
 }
