@@ -135,7 +135,7 @@ fn user_is_told(stage: &Stage, of_radio: [&[ClientEvent]; 2], of_alice: &[Client
                 _ => None,
             })
             .collect();
-        assert_eq!(said, std::slice::from_ref(radio));
+        assert_eq!(said, std::slice::from_ref(&radio));
     }
     let silent = |e: &ClientEvent| !matches!(e, ClientEvent::EndsAtGateway { .. });
     assert!(of_alice.iter().all(silent), "{of_alice:?}");

@@ -56,10 +56,18 @@ async fn a_variable_that_a_service_refuses_is_found_by_doctor_and_told_by_up() {
     let wrong: Vec<_> = findings.iter().filter(|f| f["ok"] == false).collect();
     assert_eq!(wrong.len(), 2, "kms and segy-kms: {wrong:?}");
     for finding in wrong {
-        assert!(finding["found"].as_str().unwrap().contains("unknown field `nope`"));
+        assert!(
+            finding["found"]
+                .as_str()
+                .unwrap()
+                .contains("unknown field `nope`")
+        );
         assert!(finding["fix"].as_str().unwrap().contains("unset KMS__NOPE"));
     }
-    let mut up = mcbox(&state, &["up", "--detach", "--ports", "free", "--approach", "7.1"]);
+    let mut up = mcbox(
+        &state,
+        &["up", "--detach", "--ports", "free", "--approach", "7.1"],
+    );
     let (fine, said, _) = run(up.env("KMS__NOPE", "1")).await;
     assert!(!fine);
     assert!(said.contains("kms did not become ready"), "{said}");
@@ -77,7 +85,10 @@ async fn status_says_where_each_service_is() {
     let services: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(services.len(), lab.setup().services().count());
     for service in lab.setup().services() {
-        let told = services.iter().find(|told| told["service"] == service.name).unwrap();
+        let told = services
+            .iter()
+            .find(|told| told["service"] == service.name)
+            .unwrap();
         let address = lab.addresses().of(service.health).to_string();
         assert_eq!(told["address"], address, "{told}");
     }
