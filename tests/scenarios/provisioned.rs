@@ -4,13 +4,15 @@
 use std::path::Path;
 
 use lab::gateway::Gateway;
-use lab::parties::{Heard, Party, http_config};
+use lab::parties::{Heard, Party, http_config, tokens_in};
 use lab::radios::Radios;
 use lab::site::Approach;
 use lab::supervisor::Lab;
+use lab::topology::Domain;
 use mc_audio::measure;
 use mc_audio::wav::Wav;
 use mc_client::ClientEvent;
+use mc_runtime::SystemClock;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
@@ -99,7 +101,7 @@ async fn listen(heard: &mut broadcast::Receiver<Heard>) -> (String, Vec<i16>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unit_on_the_air_becomes_a_user_within_the_call_set_up() {
-    let site = Site::start().await;
+    let mut site = Site::start().await;
     assert_eq!(site.made().await, [""; 0]);
     let (wav, said) = sentence();
 
@@ -151,7 +153,33 @@ async fn a_unit_on_the_air_becomes_a_user_within_the_call_set_up() {
     ]);
     assert_eq!(serde_json::json!(told), made);
     no_secret_is_written(&site);
+    his_account_is_his_own_and_outlives_the_gateway(&mut site).await;
     site.alice.stop().await;
+}
+
+/// The password of the gateway's other accounts opens it for nobody, and after a crash the gateway
+/// logs in as him again and knows that it made him.
+async fn his_account_is_his_own_and_outlives_the_gateway(site: &mut Site) {
+    let clock = SystemClock::shared();
+    let others = tokens_in(&site.lab, Domain::Gateway, "unit-4003", clock.clone()).await;
+    let refused = format!("{:#}", others.unwrap_err());
+    assert!(refused.contains("password"), "{refused}");
+    assert!(
+        tokens_in(&site.lab, Domain::Gateway, "unit-4001", clock)
+            .await
+            .is_ok()
+    );
+
+    let service = Approach::ExternalDomain.site().gateway();
+    site.lab.crash_and_restart(service.name).await.unwrap();
+    Gateway::of(&site.lab, service).until_ready(PATIENCE).await;
+    let mut at_alice = site.alice.follow();
+    let talk = site.radios.talk("4003", sentence().0).await.unwrap();
+    assert_eq!(listen(&mut at_alice).await.0, NEW);
+    site.radios.until_ended(talk.id).await.unwrap();
+    let file = format!("{}-made/made", service.name);
+    let kept = std::fs::read_to_string(site.lab.state().file("data", &file)).unwrap();
+    assert_eq!(kept, format!("{NEW}\n"));
 }
 
 /// Neither passwords nor operator tokens are in logs and traces.
@@ -162,6 +190,7 @@ fn no_secret_is_written(site: &Site) {
         state.password().unwrap(),
         token("segy-kms-operator-token").trim().to_owned(),
         token("segy-idms-operator-token").trim().to_owned(),
+        std::fs::read_to_string(state.file("data", "segy-7.4-made/password-secret")).unwrap(),
     ];
     for entry in std::fs::read_dir(state.root().join("logs")).unwrap() {
         let path = entry.unwrap().path();

@@ -1,6 +1,5 @@
 //! What must survive a restart: which SSRCs were used under which key, and the client identifier.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use mc_ids::ClientId;
@@ -117,20 +116,8 @@ fn read_if_there(path: &Path) -> Result<Option<String>, StateError> {
     }
 }
 
-/// Replaces a file so that after a crash either the old or the new content is there.
 fn write_durably(path: &Path, text: &str) -> Result<(), StateError> {
-    let replace = || -> std::io::Result<()> {
-        let new = path.with_extension("new");
-        let mut file = std::fs::File::create(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)?;
-        if let Some(dir) = path.parent() {
-            std::fs::File::open(dir)?.sync_all()?;
-        }
-        Ok(())
-    };
-    replace().map_err(|source| StateError::File {
+    mc_runtime::files::replace(path, text).map_err(|source| StateError::File {
         path: path.to_owned(),
         source,
     })

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 #[cfg(feature = "db")]
 pub mod db;
+pub mod files;
 pub mod health;
 pub mod http;
 pub mod logging;

@@ -2,8 +2,6 @@
 //! of users, so that no account of the system it administers, however privileged, can change whom
 //! that system trusts.
 
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use axum::http::HeaderMap;
@@ -12,6 +10,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::auth::bearer_token;
+use crate::files;
 
 /// Fewest characters of a token that somebody chose.
 const SHORTEST: usize = 32;
@@ -50,13 +49,7 @@ impl OperatorToken {
             path: file.to_owned(),
             source,
         };
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => Zeroizing::new(text),
-            Err(missing) if missing.kind() == ErrorKind::NotFound => {
-                create(file, rng).map_err(failed)?
-            }
-            Err(other) => return Err(failed(other)),
-        };
+        let text = files::secret(file, rng).map_err(failed)?;
         let token = Zeroizing::new(text.trim().to_owned());
         if token.len() < SHORTEST {
             let path = file.to_owned();
@@ -77,21 +70,6 @@ impl std::fmt::Debug for OperatorToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "OperatorToken([{} bytes])", self.0.len())
     }
-}
-
-fn create(file: &Path, rng: &mut impl CryptoRng) -> std::io::Result<Zeroizing<String>> {
-    let mut octets = Zeroizing::new([0u8; 32]);
-    rng.fill_bytes(octets.as_mut());
-    let text: Zeroizing<String> =
-        Zeroizing::new(octets.iter().map(|octet| format!("{octet:02x}")).collect());
-    let mut options = std::fs::OpenOptions::new();
-    let mut handle = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)?;
-    handle.write_all(text.as_bytes())?;
-    Ok(text)
 }
 
 #[cfg(test)]

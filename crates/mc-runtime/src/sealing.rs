@@ -4,14 +4,14 @@
 //! a value sealed for one column cannot be put into another.
 
 use std::fmt;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
+
+use crate::files;
 
 const NONCE: usize = 12;
 
@@ -68,29 +68,8 @@ impl SealingKey {
             path: file.to_owned(),
             source,
         };
-        match std::fs::read_to_string(file) {
-            Ok(text) => Self::from_hex(&Zeroizing::new(text), &file.display().to_string()),
-            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
-                Self::create(file, rng).map_err(failed)
-            }
-            Err(other) => Err(failed(other)),
-        }
-    }
-
-    fn create(file: &Path, rng: &mut impl CryptoRng) -> std::io::Result<Self> {
-        let mut octets = Zeroizing::new([0u8; 32]);
-        rng.fill_bytes(octets.as_mut());
-        let mut options = std::fs::OpenOptions::new();
-        let mut handle = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(file)?;
-        let text: Zeroizing<String> =
-            Zeroizing::new(octets.iter().map(|octet| format!("{octet:02x}")).collect());
-        handle.write_all(text.as_bytes())?;
-        handle.sync_all()?;
-        Ok(Self(octets))
+        let text = files::secret(file, rng).map_err(failed)?;
+        Self::from_hex(&text, &file.display().to_string())
     }
 
     fn from_hex(text: &str, origin: &str) -> Result<Self, SealingError> {

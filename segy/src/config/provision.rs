@@ -21,7 +21,10 @@ pub struct ProvisionConfig {
     pub units: UnitPattern,
     /// MCPTT ID of each; `{unit}` stands for its number. All that fit are this gateway's.
     pub mcptt_id: IdentityTemplate,
-    /// Most users made while the gateway runs. Default 100.
+    /// Directory of what survives a restart: who was made, and the secret that the password of each
+    /// comes from.
+    pub state_dir: PathBuf,
+    /// Most users made in all, those of earlier runs included. Default 100.
     #[serde(default = "default_most")]
     pub most: usize,
     /// Most attempts to make one within a minute. Default 30.

@@ -2,7 +2,9 @@
 //! a user at its KMS, an account at its identity management server, a member in the groups of the
 //! talkgroups.
 
-use std::collections::{BTreeSet, VecDeque};
+mod made;
+
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,7 @@ use mc_runtime::http::{self, HttpError};
 use reqwest::RequestBuilder;
 use serde_json::json;
 
+use self::made::{Made, MadeError};
 use crate::audit::{Audit, Occurrence, Record};
 use crate::config::{Config, OperatorConfig, ProvisionConfig, UnitIdentities};
 
@@ -38,6 +41,10 @@ pub(super) enum NotMade {
     Refused(&'static str, String),
     #[error("the gateway's own account: {0}")]
     Account(#[from] LoginError),
+    #[error(transparent)]
+    State(#[from] MadeError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
 /// Makes users, within bounds.
@@ -56,14 +63,14 @@ pub(super) struct Provisioner {
 }
 
 /// What has been made so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Bounds {
-    made: BTreeSet<McServiceId>,
+    made: Made,
     attempts: VecDeque<Instant>,
 }
 
 impl Bounds {
-    /// Whether one more may be tried; it counts as tried then.
+    /// Whether one more may be tried; it counts as tried then, and as made for good.
     fn admit(
         &mut self,
         identity: &McServiceId,
@@ -82,6 +89,7 @@ impl Bounds {
             return Err(NotMade::TooFast);
         }
         self.attempts.push_back(now);
+        self.made.add(identity)?;
         Ok(())
     }
 }
@@ -92,9 +100,13 @@ impl Provisioner {
         config: &Config,
         clock: SharedClock,
         audit: Audit,
-    ) -> Result<Option<Self>, HttpError> {
+    ) -> Result<Option<Self>, NotMade> {
         let Some(provision) = config.provision.clone() else {
             return Ok(None);
+        };
+        let bounds = Bounds {
+            made: Made::open(&provision.state_dir)?,
+            attempts: VecDeque::new(),
         };
         Ok(Some(Self {
             identities: provision.identities(),
@@ -103,7 +115,7 @@ impl Provisioner {
             provision,
             clock,
             audit,
-            bounds: Mutex::default(),
+            bounds: Mutex::new(bounds),
             account: tokio::sync::Mutex::default(),
         }))
     }
@@ -112,9 +124,14 @@ impl Provisioner {
     pub(super) async fn make(&self, identity: &McServiceId) -> Result<ClientConfig, NotMade> {
         let unit = self.identities.unit(identity.as_str());
         let unit = unit.ok_or_else(|| NotMade::Unknown(identity.clone()))?;
-        self.bounds()
-            .admit(identity, &self.provision, Instant::now())?;
-        let client = self.config.client_of(unit);
+        let mut client = self.config.client_of(unit);
+        {
+            let mut bounds = self.bounds();
+            bounds.admit(identity, &self.provision, Instant::now())?;
+            if let Some(password) = bounds.made.password(identity) {
+                client.login.password = password;
+            }
+        }
         let patience = Duration::from_millis(self.config.limits.grant_wait_ms);
         let making = async {
             tokio::try_join!(
@@ -125,7 +142,6 @@ impl Provisioner {
         };
         let made = tokio::time::timeout(patience, making).await;
         made.unwrap_or(Err(NotMade::TooLate))?;
-        self.bounds().made.insert(identity.clone());
         self.audit
             .write(&Record::of_user(Occurrence::UserMade, unit, identity));
         Ok(client)
@@ -284,22 +300,25 @@ mod tests {
             ..interconnected("7.4").provision.unwrap()
         };
         let id = |unit| McServiceId::new(format!("sip:unit-{unit}@segy.example")).unwrap();
-        let (mut bounds, start) = (Bounds::default(), Instant::now());
+        let dir = tempfile::tempdir().unwrap();
+        let opened = || Bounds {
+            made: Made::open(dir.path()).unwrap(),
+            attempts: VecDeque::new(),
+        };
+        let (mut bounds, start) = (opened(), Instant::now());
         let mut admit = |unit, now| bounds.admit(&id(unit), &provision, now).is_ok();
-        assert!(
-            [1, 2, 3]
-                .map(|unit| admit(unit, start))
-                .iter()
-                .all(|ok| *ok)
-        );
-        assert!(!admit(4, start + MINUTE / 2), "too fast");
-        assert!(admit(4, start + MINUTE), "a minute later");
+        let both = [1, 2, 1].map(|unit| admit(unit, start));
+        assert_eq!(both, [true; 3]);
+        assert!(!admit(2, start + MINUTE / 2), "too fast");
+        assert!(admit(2, start + MINUTE), "a minute later");
 
-        bounds.made.extend([id(1), id(2)]);
-        let later = start + MINUTE * 3;
-        let refused = bounds.admit(&id(3), &provision, later).unwrap_err();
-        assert!(matches!(refused, NotMade::TooMany), "{refused}");
-        bounds.admit(&id(1), &provision, later).unwrap();
+        // Both places are taken, and stay so after a restart.
+        for mut bounds in [bounds, opened()] {
+            let later = start + MINUTE * 3;
+            let refused = bounds.admit(&id(3), &provision, later).unwrap_err();
+            assert!(matches!(refused, NotMade::TooMany), "{refused}");
+            bounds.admit(&id(1), &provision, later).unwrap();
+        }
     }
 
     #[test]
