@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kms_protocol::RedirectNames;
 use mc_client::keys::{KmsClient, KmsConfig};
 use mc_client::login::{Login, LoginConfig, PTT_SCOPES, PartnerConfig, Session, TokenSource};
 use mc_client::{
@@ -312,6 +313,7 @@ pub fn client_config(lab: &Lab, user: &str, groups: &[&str]) -> Result<ClientCon
         media_address: local,
         bodies: BodyConfig::default(),
         mikey: MikeyConfig::default(),
+        kms_redirect: RedirectNames::default(),
         emergency_resource_priority: Some("mcpttp.15".to_owned()),
         gmk_wait_s: 20,
         functional_aliases: Vec::new(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use kms_protocol::{KRR_MEDIA_TYPE, RedirectResponse, Rejected};
+use kms_protocol::{KRR_MEDIA_TYPE, RedirectNames, RedirectResponse, Rejected};
 use lab::operator::Operator;
 use lab::parties::Party;
 use lab::topology::Domain::{Gateway, Primary};
@@ -93,7 +93,7 @@ async fn a_sender_of_an_unknown_kms_is_redirected_and_nothing_is_taken() {
     assert_eq!(response.status, StatusCode::NOT_ACCEPTABLE_HERE);
     let kind = response.headers.get(name::CONTENT_TYPE);
     assert_eq!(kind, Some(KRR_MEDIA_TYPE));
-    let redirect = RedirectResponse::parse(&response.body).unwrap();
+    let redirect = RedirectResponse::parse(&response.body, &RedirectNames::default()).unwrap();
     let rejected = Rejected::Initiator(segy.ring.root().kms_uri.clone());
     assert_eq!(redirect.rejected, Some(rejected));
     let acceptable: Vec<_> = redirect.acceptable.iter().map(|kms| kms.as_str()).collect();

@@ -21,7 +21,9 @@ pub use date::{format_date, parse_date};
 pub use error::KmsDocumentError;
 pub use key_content::{KeyContent, KeyContentError, TransportKey, TrkWrap};
 pub use key_set::{KeySet, UserIdEncoding, UserKeys};
-pub use redirect::{KRR_MEDIA_TYPE, KRR_NS, RedirectResponse, Rejected};
+pub use redirect::{
+    KRR_MEDIA_TYPE, KRR_NS, NotAName, RedirectNames, RedirectResponse, Rejected, XmlName,
+};
 pub use request::KmsRequest;
 pub use resource::{ROOT, Resource};
 pub use response::{CertCache, KmsError, KmsInit, KmsKeyProv, KmsMessage, KmsResponse};

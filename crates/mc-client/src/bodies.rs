@@ -3,6 +3,7 @@
 //! its MCPTT server, the SPK between two servers; nothing here knows which.
 
 mod config;
+mod resolved_alias;
 
 use mc_sip::mcptt::media;
 use mc_sip::{BodyPart, McWarning, Multipart, StatusCode, token};
@@ -18,6 +19,7 @@ use rand_core::CryptoRng;
 
 pub use config::BodyConfig;
 pub(crate) use config::{default_signed_ns, default_signed_root, default_uri_domain};
+pub use resolved_alias::ResolvedAlias;
 
 /// Names a body part, so that a signature can name it.
 const CONTENT_ID: &str = "Content-ID";

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use kms_protocol::RedirectNames;
 use mc_ids::{ClientId, GroupId, IdentityPattern};
 use mc_runtime::http;
 use mc_runtime::sip::SipConfig;
@@ -73,6 +74,10 @@ pub struct ClientConfig {
     /// Defects of peers' I_MESSAGEs that are overlooked (default none).
     #[serde(default)]
     pub mikey: MikeyConfig,
+    /// How the children of KMS redirect responses are called (TS 33.180 D.4); UNVERIFIED (default as
+    /// [`RedirectNames`]).
+    #[serde(default)]
+    pub kms_redirect: RedirectNames,
     /// Resource-Priority of emergency calls (`emergency-resource-priority` of TS 24.484), one value
     /// of RFC 8101 (default `mcpttp.15`).
     #[serde(default = "default_emergency_priority")]

@@ -28,7 +28,7 @@ mod state_dir;
 
 pub use association::Association;
 pub use attachment::Attachment;
-pub use bodies::{BodyConfig, BodyProtection, BodyRefused, Demand, Seal};
+pub use bodies::{BodyConfig, BodyProtection, BodyRefused, Demand, ResolvedAlias, Seal};
 pub use call_id::CallId;
 pub use config::{ClientConfig, GmsConfig, GmsHome, OtherGms, ServerIdentities, SipLink};
 pub use event::{ClientEvent, SpeechFrame, Step, StepFailure};

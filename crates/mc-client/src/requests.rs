@@ -3,7 +3,7 @@
 mod incoming;
 
 pub(crate) use incoming::{
-    CallKind, IncomingCall, Refused, answer_media, emergency_of, incoming_call, resolved_alias,
+    CallKind, IncomingCall, Refused, answer_media, emergency_of, incoming_call,
 };
 
 use mc_ids::GroupId;

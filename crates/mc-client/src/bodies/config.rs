@@ -3,7 +3,7 @@
 use mc_xml::XmlProfile;
 use serde::Deserialize;
 
-use super::Demand;
+use super::{Demand, ResolvedAlias};
 
 /// How bodies are protected under a CSK; client and server must be told the same forms. The defaults
 /// are the protected forms of TS 33.180 9.3, each switch is for peers that lack them.
@@ -31,6 +31,9 @@ pub struct BodyConfig {
     pub signed_root: String,
     /// Namespace of that root. Default `urn:3gpp:ns:mcpttSignatures:1.0`; any is read.
     pub signed_ns: String,
+    /// Where a 300 names the user who has the called functional alias active; UNVERIFIED. Default
+    /// `mcptt_info`; also `resource_lists` and `contact`.
+    pub resolved_alias: ResolvedAlias,
 }
 
 impl Default for BodyConfig {
@@ -43,6 +46,7 @@ impl Default for BodyConfig {
             uri_domain: default_uri_domain(),
             signed_root: default_signed_root(),
             signed_ns: default_signed_ns(),
+            resolved_alias: ResolvedAlias::default(),
         }
     }
 }

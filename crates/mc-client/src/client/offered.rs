@@ -13,7 +13,7 @@ use mc_trace::{Event, names};
 use crate::call_id::CallId;
 use crate::client::calls::{AGENT, refuse_invite};
 use crate::client::established::Established;
-use crate::client::partners::{NotOpened, respond_redirect};
+use crate::client::partners::NotOpened;
 use crate::event::ClientEvent;
 use crate::handle::Rejection;
 use crate::private_call_key::PrivateCallKey;
@@ -52,7 +52,7 @@ impl Established {
             Err(not_opened) => {
                 self.key_refused(not_opened.detail);
                 return match not_opened.redirect {
-                    Some(redirect) => respond_redirect(&request, &redirect),
+                    Some(redirect) => self.respond_redirect(&request, &redirect),
                     None => refuse_invite(&request, Refused::NotAuthentic),
                 };
             }

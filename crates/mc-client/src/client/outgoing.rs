@@ -21,7 +21,7 @@ use crate::client::established::{Established, described};
 use crate::event::{ClientEvent, Step, StepFailure};
 use crate::handle::{CallFloor, Callee, PrivateCall};
 use crate::private_call_key::PrivateCallKey;
-use crate::requests::{AliasUse, CalledAlias, answer_media, resolved_alias};
+use crate::requests::{AliasUse, CalledAlias, answer_media};
 
 const GROUP_CLAUSE: &str = "TS 24.379 10.1.1.2.1.1";
 const PRIVATE_CLAUSE: &str = "TS 24.379 11.1.1.2.1.1";
@@ -324,7 +324,15 @@ impl Established {
             .response
             .as_ref()
             .filter(|response| response.status == StatusCode::MULTIPLE_CHOICES)
-            .and_then(|response| resolved_alias(response, self.demand(), &self.bodies));
+            .and_then(|response| {
+                let form = self.config.bodies.resolved_alias;
+                form.read(
+                    &response.headers,
+                    &response.body,
+                    self.demand(),
+                    &self.bodies,
+                )
+            });
         let Outgoing {
             cancel,
             offer,

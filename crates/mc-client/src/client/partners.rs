@@ -36,15 +36,15 @@ impl NotOpened {
     }
 }
 
-/// The answer to a request whose key message names a KMS that is not acceptable here.
-//= TS 33.180 5.2.8
-pub(super) fn respond_redirect(request: &IncomingRequest, redirect: &RedirectResponse) {
-    let response = request.response(StatusCode::NOT_ACCEPTABLE_HERE);
-    let body = redirect.to_xml().into_bytes();
-    request.respond(response.with_body(KRR_MEDIA_TYPE, body));
-}
-
 impl Established {
+    /// The answer to a request whose key message names a KMS that is not acceptable here.
+    //= TS 33.180 5.2.8
+    pub(super) fn respond_redirect(&self, request: &IncomingRequest, redirect: &RedirectResponse) {
+        let response = request.response(StatusCode::NOT_ACCEPTABLE_HERE);
+        let body = redirect.to_xml(&self.config.kms_redirect).into_bytes();
+        request.respond(response.with_body(KRR_MEDIA_TYPE, body));
+    }
+
     /// What to tell the sender of a message that did not verify: nothing, unless the reason is its
     /// KMS.
     pub(super) fn redirect(

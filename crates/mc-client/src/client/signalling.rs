@@ -8,7 +8,7 @@ use mc_xml::xcap_diff::XcapDiff;
 use crate::client::affiliation::is_terminated;
 use crate::client::calls::AGENT;
 use crate::client::established::{Established, NOT_FOR_US};
-use crate::client::partners::{NotOpened, respond_redirect};
+use crate::client::partners::NotOpened;
 use crate::group_documents::selector;
 
 impl Established {
@@ -64,7 +64,7 @@ impl Established {
             Err(NotOpened {
                 redirect: Some(redirect),
                 ..
-            }) => respond_redirect(request, &redirect),
+            }) => self.respond_redirect(request, &redirect),
             Err(_) => {
                 let warning = Warning::numbered(AGENT, McWarning::MikeyAuthenticationFailed);
                 request.respond(

@@ -3,7 +3,7 @@
 use mc_ids::{GroupId, McServiceId};
 use mc_sip::mcptt::{Commencement, media};
 use mc_sip::sdp::{McpttMedia, Sdp};
-use mc_sip::{Headers, Multipart, Request, Response};
+use mc_sip::{Headers, Multipart, Request};
 use mc_xml::mcptt_info::{Content, McpttInfo, SessionType};
 
 use crate::bodies::{BodyProtection, BodyRefused, Demand};
@@ -102,18 +102,6 @@ pub(crate) fn emergency_of(
     }
     let info = demand.open(&parts, Some(keys)).map_err(Refused::Body)?;
     Ok(emergency_ind(&info))
-}
-
-/// The user that a 300 names as the one who has the called functional alias active.
-//= TS 24.379 11.1.1.2.1.1
-pub(crate) fn resolved_alias(
-    response: &Response,
-    demand: Demand,
-    keys: &BodyProtection,
-) -> Option<McServiceId> {
-    let parts = Multipart::of(&response.headers, &response.body).ok()?;
-    let info = demand.open(&parts, Some(keys)).ok()?;
-    McServiceId::new(info.request_uri?.uri()?).ok()
 }
 
 /// Reads the description of an answer: alone, or beside other parts.

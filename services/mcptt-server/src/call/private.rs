@@ -5,7 +5,7 @@ use mc_ids::McServiceId;
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::mcptt::{Commencement, media};
 use mc_sip::sdp::McpttMedia;
-use mc_sip::{McWarning, Multipart, NameAddr, StatusCode, name, token};
+use mc_sip::{McWarning, Multipart, StatusCode};
 use mc_xml::mcptt_info::{Content, McpttInfo};
 use mc_xml::poc_settings::AnswerMode;
 use mc_xml::resource_lists::ResourceLists;
@@ -240,18 +240,10 @@ pub(crate) fn redirect(
     caller: &Binding,
     user: &McServiceId,
 ) {
-    let resolved = McpttInfo {
-        request_uri: Some(Content::uri_value(user.as_str())),
-        ..McpttInfo::default()
-    };
     let (rng, seal) = (&mut mc_runtime::rng(), info::seal(server, caller));
-    let parts = Multipart::default().with(seal.info(resolved, rng));
-    let (content_type, body) = seal.sign(parts, rng).write(&token::boundary(rng));
-    let contact = NameAddr::new(server.participating.clone());
-    let response = request
-        .response(StatusCode::MULTIPLE_CHOICES)
-        .with(name::CONTACT, contact.to_string())
-        .with_body(&content_type, body);
+    let response = request.response(StatusCode::MULTIPLE_CHOICES);
+    let form = server.parts.config.bodies.resolved_alias;
+    let response = form.write(response, (&server.participating, user), &seal, rng);
     request.respond(response);
 }
 
