@@ -313,16 +313,22 @@ async fn status(state: &Path, json: bool) -> anyhow::Result<ExitCode> {
 
 fn down(state: &Path, purge: bool) -> anyhow::Result<ExitCode> {
     let mut err = std::io::stderr();
-    let Some(state) = StateDir::find(state)? else {
+    let Some(there) = StateDir::find(state)? else {
         writeln!(err, "nothing to stop: {} is no lab", state.display())?;
         return Ok(ExitCode::SUCCESS);
     };
-    let forced = supervisor::stop(&state)?;
+    let root = there.root().display().to_string();
+    match there.record()? {
+        Some(_) => writeln!(err, "stopping the lab of {root}")?,
+        None => writeln!(err, "no lab runs from {root}")?,
+    }
+    let forced = supervisor::stop(&there)?;
     if !forced.is_empty() {
         writeln!(err, "ended by force: {}", forced.join(", "))?;
     }
     if purge {
-        state.purge()?;
+        there.purge()?;
+        writeln!(err, "removed {root}")?;
     }
     Ok(exit(forced.is_empty()))
 }

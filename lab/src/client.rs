@@ -4,7 +4,7 @@
 //! scripts: the client says a file or listens for a time, and leaves.
 
 mod session;
-mod tell;
+pub(crate) mod tell;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

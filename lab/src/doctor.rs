@@ -4,13 +4,14 @@ mod agreement;
 mod environment;
 mod programs;
 
-use crate::supervisor::Setup;
+use crate::state::StateDir;
+use crate::supervisor::{self, Setup};
 use crate::topology::Addresses;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -45,6 +46,16 @@ impl Finding {
 #[must_use]
 pub fn examine(setup: &Setup, binaries: &Path, state: &Path) -> Vec<Finding> {
     let mut findings = before_start(setup, binaries, state);
+    let own = own_addresses(state);
+    for finding in findings.iter_mut().filter(|finding| !finding.ok) {
+        if own
+            .iter()
+            .any(|address| finding.check.starts_with(&format!("port {address} ")))
+        {
+            let check = std::mem::take(&mut finding.check);
+            *finding = Finding::new(check, None, "used by the lab that runs from --state");
+        }
+    }
     findings.extend(told(setup, binaries));
     findings.push(clock());
     findings.extend(TOOLS.iter().map(tool_present));
@@ -74,8 +85,21 @@ pub fn told(setup: &Setup, binaries: &Path) -> Vec<Finding> {
     findings
 }
 
+/// Where the lab that runs from a state directory listens, if one does.
+fn own_addresses(state: &Path) -> Vec<SocketAddr> {
+    let running = StateDir::running(state).ok();
+    let running = running.filter(|(state, _)| supervisor::refuse_second(state).is_err());
+    running.map_or_else(Vec::new, |(_, record)| {
+        record
+            .addresses
+            .iter()
+            .map(|(_, address)| address)
+            .collect()
+    })
+}
+
 fn ports(addresses: &Addresses) -> Vec<Finding> {
-    let check = |(name, address): (crate::topology::PortName, std::net::SocketAddr)| {
+    let check = |(name, address): (crate::topology::PortName, SocketAddr)| {
         let taken = TcpListener::bind(address)
             .and(UdpSocket::bind(address))
             .err();
@@ -193,6 +217,43 @@ mod tests {
             "{finding:?}"
         );
         assert_eq!(findings.iter().filter(|f| !f.ok).count(), 1);
+    }
+
+    #[test]
+    fn the_ports_of_the_lab_that_runs_here_are_no_obstacle() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("lab");
+        let addresses = Addresses::free().unwrap();
+        let (_, taken) = addresses.iter().next().unwrap();
+        let _holder = TcpListener::bind(taken).unwrap();
+        let setup = Setup {
+            addresses: addresses.clone(),
+            ..Setup::complete()
+        };
+        let said = |found: &[Finding]| {
+            let port = format!("port {taken} ");
+            let finding = found.iter().find(|f| f.check.starts_with(&port)).unwrap();
+            (finding.ok, finding.found.clone())
+        };
+        assert!(!said(&examine(&setup, dir.path(), &root)).0, "no lab runs");
+        // This test is the process of a lab.
+        let state = StateDir::open(&root).unwrap();
+        let process = crate::state::ProcessRecord {
+            service: "idms".to_owned(),
+            pid: std::process::id(),
+            executable: std::env::current_exe().unwrap(),
+        };
+        let record = crate::state::LabRecord {
+            addresses,
+            lab_keys: false,
+            domains: Vec::new(),
+            approaches: Vec::new(),
+            integrated: false,
+            processes: vec![process],
+        };
+        state.keep_record(&record).unwrap();
+        let (ok, found) = said(&examine(&setup, dir.path(), &root));
+        assert!(ok && found.contains("the lab that runs"), "{found}");
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub struct RadioArgs {
     /// Latches the radio's emergency first, or clears it; it counts from the next press on.
     #[arg(long, value_name = "on|off", value_enum, requires = "unit", num_args = 0..=1, default_missing_value = "on")]
     emergency: Option<Latch>,
-    /// Dials first: an MC user (sip:bob@mc.example) or a number. Hangs up at the end.
+    /// Dials first: an MC user (bob, sip:bob@mc.example) or a number. Hangs up at the end.
     #[arg(long, value_name = "WHOM", requires = "unit")]
     call: Option<String>,
     /// Presses the key, says this WAV (8 or 16 kHz, 16 bit, one channel), releases the key.

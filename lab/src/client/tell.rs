@@ -50,6 +50,11 @@ impl Teller {
     }
 }
 
+/// An event in one line, for reports of others.
+pub(crate) fn line(event: &ClientEvent) -> String {
+    told(event).map_or_else(|| "speech".to_owned(), |(_, _, text)| text)
+}
+
 fn object(event: &str, fields: Value, at_us: u64) -> String {
     let mut object = Map::new();
     object.insert("time_us".to_owned(), json!(at_us));

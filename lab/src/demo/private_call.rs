@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::runner::Stage;
 use super::talk::{Carried, PATIENCE, await_event, clear, client_talks, radio_talks};
+use crate::client::tell::line;
 use crate::parties::now_us;
 use crate::site::UnitIs;
 
@@ -81,7 +82,7 @@ fn call_of(event: &ClientEvent) -> Result<CallId, String> {
     if let ClientEvent::CallOffered { call, .. } = event {
         return Ok(call.clone());
     }
-    Err(format!("no private call but {event:?}"))
+    Err(format!("no private call but {}", line(event)))
 }
 
 /// Waits until the radio's call is answered.

@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::runner::Stage;
+use crate::client::tell::line;
 use crate::ear::Ear;
 use crate::parties::{Heard, Party, now_us};
 use crate::radios::Recording;
@@ -173,7 +174,7 @@ pub(super) async fn await_event(
                 return Err(format!("{what} did not come: the client has stopped"));
             }
             Err(_) => {
-                let last = last.map_or_else(String::new, |e| format!("; last was {e:?}"));
+                let last = last.map_or_else(String::new, |e| format!("; last was {}", line(&e)));
                 return Err(format!(
                     "{what} did not come in {} s{last}",
                     PATIENCE.as_secs()
