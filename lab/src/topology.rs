@@ -276,6 +276,21 @@ mod tests {
         }
     }
 
+    /// The radio containers have files of their own, since they know nothing of the MC system.
+    #[test]
+    fn the_radio_networks_are_the_same_in_containers() {
+        let network = |file: &str| {
+            let text = std::fs::read_to_string(file).unwrap();
+            text.parse::<toml::Table>().unwrap()["network"].clone()
+        };
+        let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
+        for name in ["lmr-sim", "lmr-7.2", "lmr-7.3", "lmr-7.4", "lmr-7.5"] {
+            let [lab, containers] =
+                ["lab", "containers"].map(|how| network(&format!("{deploy}/{how}/{name}.toml")));
+            assert_eq!(lab, containers, "{name}");
+        }
+    }
+
     #[test]
     fn every_service_has_its_port() {
         for service in Setup::complete().services() {
