@@ -77,6 +77,8 @@ mod refusals_foreign;
 mod refusals_keys;
 #[path = "scenarios/refusals_media.rs"]
 mod refusals_media;
+#[path = "scenarios/refusals_odd.rs"]
+mod refusals_odd;
 #[path = "scenarios/refusals_secrets.rs"]
 mod refusals_secrets;
 #[path = "scenarios/refusals_tokens.rs"]

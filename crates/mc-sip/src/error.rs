@@ -118,6 +118,9 @@ pub enum SdpError {
     /// There are more media sections than this element accepts.
     #[error("too many media sections")]
     TooManyMedia,
+    /// Media would go to no host, or to many.
+    #[error("no media is sent to {0}")]
+    Destination(std::net::IpAddr),
     /// No media section can be used (answered with 488).
     #[error("no acceptable media")]
     NotAcceptable,

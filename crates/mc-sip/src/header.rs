@@ -41,6 +41,8 @@ pub mod name {
     pub const REASON: &str = "Reason";
     pub const RECORD_ROUTE: &str = "Record-Route";
     pub const REQUIRE: &str = "Require";
+    /// RFC 3261 20.29.
+    pub const PROXY_REQUIRE: &str = "Proxy-Require";
     pub const RESOURCE_PRIORITY: &str = "Resource-Priority";
     pub const RETRY_AFTER: &str = "Retry-After";
     pub const ROUTE: &str = "Route";

@@ -29,6 +29,8 @@ impl StatusCode {
     pub const REQUEST_TIMEOUT: Self = Self(408);
     /// 415 Unsupported Media Type.
     pub const UNSUPPORTED_MEDIA_TYPE: Self = Self(415);
+    /// 420 Bad Extension.
+    pub const BAD_EXTENSION: Self = Self(420);
     /// 421 Extension Required.
     pub const EXTENSION_REQUIRED: Self = Self(421);
     /// 422 Session Interval Too Small (RFC 4028).

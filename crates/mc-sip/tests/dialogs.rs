@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mc_sip::sdp::{FloorParameters, McpttMedia, PcmuMedia, Sdp};
 use mc_sip::{
     Dialog, DialogError, DialogId, DialogState, McWarning, Method, NameAddr, Refresher, Request,
-    SessionTimer, SessionTimerAction, SessionTimerPolicy, StatusCode, Uri, Warning,
+    SdpError, SessionTimer, SessionTimerAction, SessionTimerPolicy, StatusCode, Uri, Warning,
 };
 
 fn uri(text: &str) -> Uri {
@@ -206,6 +206,28 @@ fn descriptions_are_written_as_the_standard_shows_them() {
     assert_eq!(PcmuMedia::from_sdp(&sdp).unwrap(), pcmu);
     assert!(McpttMedia::from_sdp(&sdp).is_err());
     assert!(PcmuMedia::from_sdp(&media.to_sdp(1, 1)).is_err());
+}
+
+#[test]
+fn media_is_sent_to_one_host_only() {
+    let host = "192.0.2.1:9".parse().unwrap();
+    let offer = McpttMedia::new(host, Some(host), FloorParameters::default());
+    let text = offer.to_sdp(1, 1).to_string();
+    for address in [
+        "IP4 0.0.0.0",
+        "IP4 224.2.1.1/127",
+        "IP4 255.255.255.255",
+        "IP6 ::",
+        "IP6 ff02::1",
+    ] {
+        let text = text.replace("IN IP4 192.0.2.1", &format!("IN {address}"));
+        let sdp: Sdp = text.parse().unwrap();
+        let refused = McpttMedia::from_sdp(&sdp);
+        assert!(
+            matches!(refused, Err(SdpError::Destination(_))),
+            "{address}: {refused:?}"
+        );
+    }
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Authoriser {
             |why: &str| Refusal::forbidden(McWarning::ServiceAuthorisationFailed).because(why);
         let info = parts
             .get(media::MCPTT_INFO)
-            .ok_or_else(|| failed("no mcptt-info"))?;
+            .ok_or_else(|| failed("not one mcptt-info"))?;
         let clear = McpttInfo::parse(&info.content)
             .map_err(|error| failed(&format!("mcptt-info: {error}")))?;
         let token = clear
@@ -141,7 +141,7 @@ impl Authoriser {
         };
         let Some(part) = parts.get(media::MIKEY) else {
             return if self.policy.require_csk {
-                Err(refused(&"no I_MESSAGE with a CSK"))
+                Err(refused(&"not one I_MESSAGE with a CSK"))
             } else {
                 Ok(None)
             };

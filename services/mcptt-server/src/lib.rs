@@ -8,6 +8,7 @@ pub mod call;
 mod calls;
 pub mod config;
 pub mod error;
+mod extensions;
 mod group_watch;
 pub mod groups;
 pub mod info;

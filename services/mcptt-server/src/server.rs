@@ -29,7 +29,9 @@ use crate::refusal::Refusal;
 use crate::registration::{Binding, Registrations};
 use crate::store::Store;
 use crate::subscription::Subscriptions;
-use crate::{call, interconnection, options, publish, register, relay, revocation, subscribe};
+use crate::{
+    call, extensions, interconnection, options, publish, register, relay, revocation, subscribe,
+};
 
 /// What the server is built from.
 #[expect(
@@ -328,6 +330,15 @@ impl Server {
             .headers
             .to()
             .is_ok_and(|to| to.tag().is_some());
+        let passed_on = !server.is_for_us(&request.request.uri)
+            && matches!(
+                method,
+                Method::Message | Method::Subscribe | Method::Publish | Method::Options
+            );
+        let refused = extensions::refused(&request.request, passed_on);
+        if let Some(refusal) = refused.filter(|_| !in_dialog) {
+            return server.refuse(&request, &refusal);
+        }
         match method {
             Method::Register => register::handle(&server, request).await,
             Method::Options if server.is_own(&request.request.uri) => {

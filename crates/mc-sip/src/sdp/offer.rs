@@ -1,6 +1,6 @@
 //! The two descriptions this system exchanges: MCPTT (AMR-WB and floor control) and LMR (PCMU).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::{Attribute, FloorParameters, Media, Origin, Sdp};
 use crate::error::SdpError;
@@ -79,10 +79,12 @@ impl McpttMedia {
             .find_map(|format| amr_wb(audio, format))
             .ok_or(SdpError::NotAcceptable)?;
         let address = |media: &Media| -> Result<SocketAddr, SdpError> {
-            Ok(SocketAddr::new(
-                sdp.address_of(media).ok_or(SdpError::Missing('c'))?,
-                media.port,
-            ))
+            let ip = sdp.address_of(media).ok_or(SdpError::Missing('c'))?;
+            if is_host(ip) {
+                Ok(SocketAddr::new(ip, media.port))
+            } else {
+                Err(SdpError::Destination(ip))
+            }
         };
         let floor = sdp.floor();
         let floor_parameters = match floor.and_then(|media| media.fmtp("MCPTT")) {
@@ -155,6 +157,13 @@ impl McpttMedia {
             ..Media::default()
         }
     }
+}
+
+/// Whether an address is that of one host: what is sent to the others reaches many, or this host
+/// itself.
+const fn is_host(ip: IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(Ipv4Addr::BROADCAST));
+    !(ip.is_unspecified() || ip.is_multicast() || broadcast)
 }
 
 fn amr_wb(audio: &Media, format: &str) -> Option<(u8, bool)> {

@@ -7,7 +7,7 @@ use mc_ids::GroupId;
 use mc_runtime::sip::IncomingRequest;
 use mc_sip::mcptt::{self, media};
 use mc_sip::sdp::{McpttMedia, Sdp};
-use mc_sip::{McWarning, StatusCode, name};
+use mc_sip::{Dialog, McWarning, StatusCode, name};
 use mc_xml::group::GroupDocument;
 use mc_xml::mcptt_info::{McpttInfo, SessionType};
 
@@ -78,6 +78,8 @@ async fn prepare(server: &Server, request: &IncomingRequest) -> Result<Prepared,
         let refusal = Refusal::status(StatusCode::FORBIDDEN);
         return Err(refusal.because("no Accept-Contact of MCPTT"));
     }
+    // Nobody is called for who cannot be answered.
+    Dialog::uas(&request.request, &request.to_tag).map_err(Refusal::malformed)?;
     let opened = info::open(server, request, &binding)?;
     let offer = offer(&opened.parts)?;
     let contact = request.request.headers.contact();

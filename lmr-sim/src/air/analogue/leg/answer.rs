@@ -247,10 +247,9 @@ fn unsupported(incoming: &IncomingRequest) -> Result<(), Box<Response>> {
     if required.is_empty() {
         return Ok(());
     }
-    let status = StatusCode::new(420);
     Err(Box::new(
         incoming
-            .response(status)
+            .response(StatusCode::BAD_EXTENSION)
             .with(name::UNSUPPORTED, required.join(", ")),
     ))
 }

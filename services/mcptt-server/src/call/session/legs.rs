@@ -133,7 +133,8 @@ impl Session {
         // An implicit request counts only when it makes the session (TS 24.380 14.3.5).
         let implicit = id == self.originator && is_implicit_request(&offer);
         let Ok(dialog) = Dialog::uas(&request.request, &request.to_tag) else {
-            request.respond_status(StatusCode::BAD_REQUEST);
+            let refusal = Refusal::malformed("no dialog can be made");
+            self.server.refuse(request, &refusal);
             return false;
         };
         let remote = RemoteMedia {
@@ -144,8 +145,8 @@ impl Session {
         let outcome = match self.server.parts.media.connect_leg(id, remote).await {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::warn!(%error, "media plane did not connect a caller");
-                request.respond_status(StatusCode::SERVER_INTERNAL_ERROR);
+                let refusal = Refusal::status(StatusCode::SERVER_INTERNAL_ERROR);
+                self.server.refuse(request, &refusal.because(error));
                 return false;
             }
         };
@@ -375,16 +376,20 @@ impl Session {
     /// A request of a client inside its dialog.
     pub(super) async fn on_in_dialog(&mut self, id: LegId, request: IncomingRequest) {
         let Some(leg) = self.legs.get_mut(&id) else {
-            request.respond_status(StatusCode::CALL_DOES_NOT_EXIST);
-            return;
+            let refusal = Refusal::status(StatusCode::CALL_DOES_NOT_EXIST);
+            return self
+                .server
+                .refuse(&request, &refusal.because("the leg has ended"));
         };
         if leg
             .dialog
             .as_mut()
             .is_some_and(|dialog| dialog.on_request(&request.request).is_err())
         {
-            request.respond_status(StatusCode::SERVER_INTERNAL_ERROR);
-            return;
+            let refusal = Refusal::status(StatusCode::SERVER_INTERNAL_ERROR);
+            return self
+                .server
+                .refuse(&request, &refusal.because("CSeq out of order"));
         }
         leg.flow = request.from;
         match request.request.method {
@@ -435,8 +440,8 @@ impl Session {
             }
         }
         let Ok(parts) = Multipart::of(&request.request.headers, &request.request.body) else {
-            request.respond_status(StatusCode::BAD_REQUEST);
-            return;
+            let refusal = Refusal::malformed("the body cannot be split");
+            return self.server.refuse(request, &refusal);
         };
         let is_invite = request.request.method == Method::Invite;
         let offer = parts
@@ -451,8 +456,9 @@ impl Session {
             None => true,
         };
         if !acceptable {
-            request.respond_status(StatusCode::NOT_ACCEPTABLE_HERE);
-            return;
+            let refusal = Refusal::status(StatusCode::NOT_ACCEPTABLE_HERE);
+            let why = "an offer that cannot be read, of another format or protection";
+            return self.server.refuse(request, &refusal.because(why));
         }
         if let Some(Ok(offer)) = &offer {
             let remote = RemoteMedia {
