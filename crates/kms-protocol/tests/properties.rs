@@ -5,8 +5,8 @@
 
 use kms_protocol::{
     CertCache, KMS_NS, KeyContent, KeyContentError, KeySet, KmsCertificate, KmsDocumentError,
-    KmsError, KmsInit, KmsKeyProv, KmsMessage, KmsRequest, KmsResponse, ROOT, RedirectResponse,
-    Rejected, Resource, Role, TransportKey, TrkWrap, format_date, parse_date,
+    KmsError, KmsInit, KmsKeyProv, KmsMessage, KmsRequest, KmsResponse, ROOT, RedirectNames,
+    RedirectResponse, Rejected, Resource, Role, TransportKey, TrkWrap, format_date, parse_date,
 };
 use mc_ids::{KeyPeriod, KmsUri, NtpTime};
 use mc_xml::Element;
@@ -163,9 +163,10 @@ fn read(octets: &[u8]) {
             Ok(response)
         );
     }
-    if let Ok(redirect) = RedirectResponse::parse(octets) {
+    let names = RedirectNames::default();
+    if let Ok(redirect) = RedirectResponse::parse(octets, &names) {
         assert_eq!(
-            RedirectResponse::parse(redirect.to_xml().as_bytes()),
+            RedirectResponse::parse(redirect.to_xml(&names).as_bytes(), &names),
             Ok(redirect)
         );
     }
@@ -181,7 +182,9 @@ proptest! {
         prop_assert_eq!(KmsCertificate::parse(xml.as_bytes()), Ok(certificate));
         prop_assert_eq!(KmsRequest::parse(request.to_xml().as_bytes()), Ok(request));
         prop_assert_eq!(KmsResponse::parse(response.to_xml().as_bytes()), Ok(response));
-        prop_assert_eq!(RedirectResponse::parse(redirect.to_xml().as_bytes()), Ok(redirect));
+        let names = RedirectNames::default();
+        let read = RedirectResponse::parse(redirect.to_xml(&names).as_bytes(), &names);
+        prop_assert_eq!(read, Ok(redirect));
     }
 
     #[test]

@@ -117,6 +117,7 @@ fn sakke() -> Result<()> {
     })?;
     count("SAKKE: RSK issued (z)", || key.issue(&id))?;
     let rsk = count("SAKKE: RSK read", || ReceiverSecretKey::from_octets(&rsk))?;
+    count("SAKKE: RSK validated", || rsk.validate(&kms, &id))?;
     count("SAKKE: tables of the RSK", || rsk.prepare())?;
     let opened = count("SAKKE: decapsulated (RSK)", || {
         rsk.decapsulate(&kms, &id, &data)

@@ -107,14 +107,17 @@ fn sakke(time: Duration) -> Result<f64> {
         |receiver: &Receiver| {
             let _ = black_box(receiver.key.decapsulate(&receiver.kms, &ID, &receiver.data));
         },
-        || {
-            Receiver::new(
-                MasterSecret::random(&mut UnwrapErr(SysRng)),
-                Ssv::new(random()),
-            )
-        },
+        Receiver::random,
     )?;
-    Ok(issued.max(encapsulated).max(opened))
+    let validated = compare(
+        "SAKKE: RSK validated",
+        time,
+        |receiver: &Receiver| {
+            let _ = black_box(receiver.key.validate(&receiver.kms, &ID));
+        },
+        Receiver::random,
+    )?;
+    Ok(issued.max(encapsulated).max(opened).max(validated))
 }
 
 /// A key with all that decapsulation uses.
@@ -127,6 +130,13 @@ struct Receiver {
 }
 
 impl Receiver {
+    fn random() -> Result<Self> {
+        Self::new(
+            MasterSecret::random(&mut UnwrapErr(SysRng)),
+            Ssv::new(random()),
+        )
+    }
+
     fn new(z: MasterSecret, ssv: Ssv) -> Result<Self> {
         let (kms, key) = (z.public_key()?, z.issue(&ID)?);
         key.prepare()?;
