@@ -100,6 +100,8 @@ pub struct Radio {
     pub state: String,
     /// Whether its emergency is latched.
     pub emergency: bool,
+    /// Whether it records what it plays.
+    pub recording: bool,
     /// The call it is in.
     pub call: Option<RadioCall>,
     /// How its last call ended.

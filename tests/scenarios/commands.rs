@@ -5,8 +5,10 @@ use std::process::Output;
 use std::time::Duration;
 
 use lab::gateway::Gateway;
+use lab::radios::Radios;
 use lab::site::Approach;
 use lab::supervisor::Lab;
+use lab::topology::PortName;
 use mc_audio::measure;
 use mc_audio::wav::Wav;
 use serde_json::Value;
@@ -54,6 +56,12 @@ fn samples(file: &Path) -> Vec<i16> {
     wav.into_16k()
 }
 
+async fn until_recording(radios: &Radios, unit: &str) {
+    while !radios.unit(unit).await.unwrap().recording {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// One radio talks, another records, both at the command line.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_radio_talks_and_another_records_at_the_command_line() {
@@ -80,10 +88,17 @@ async fn a_radio_talks_and_another_records_at_the_command_line() {
         words,
         "--json",
     ];
+    // A group without anybody in it takes no call, and a newcomer is told what to do.
+    let alone = run(&lab, &talk).await;
+    assert!(!alone.status.success());
+    assert!(
+        said(&alone).contains("mcbox client --user bob"),
+        "{alone:?}"
+    );
+    let bob = support::ready(&lab, "bob").await;
+    let radios = Radios::at(lab.addresses().of(PortName::LmrSim)).unwrap();
     let talks = async {
-        // Until the other one records.
-        while !run(&lab, &["radio", "--json"]).await.status.success() {}
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        until_recording(&radios, "1002").await;
         run(&lab, &talk).await
     };
     let (listened, talked) = tokio::join!(run(&lab, &listen), talks);
@@ -100,6 +115,8 @@ async fn a_radio_talks_and_another_records_at_the_command_line() {
     );
     let score = measure::judge(&samples(Path::new(words)), &samples(Path::new(heard)));
     assert!(score.unwrap().score > 0.75);
+
+    bob.stop().await;
 
     // Numbers that nobody has are named with those that there are.
     let nobody = run(&lab, &["radio", "--unit", "99", "--say", words]).await;

@@ -14,6 +14,7 @@ use mc_runtime::{CancellationToken, shutdown};
 
 use super::{exit, shown};
 use crate::demo::{Report, Runner, Verdict, table};
+use crate::doctor::Finding;
 use crate::site::Approach;
 use crate::speech::Speech;
 use crate::state::StateDir;
@@ -83,8 +84,8 @@ pub(super) async fn demo(
             }
             Whose::Others(chosen) => {
                 let lab = Lab::attach(state)?;
-                let all = lab.setup().approaches.clone();
-                (lab, if chosen.is_empty() { all } else { chosen })
+                let approaches = among(chosen, &lab.setup().approaches)?;
+                (lab, approaches)
             }
         };
         make_calls(runner(lab, speech).await?, &approaches, calls).await
@@ -95,6 +96,22 @@ pub(super) async fn demo(
         false => writeln!(std::io::stdout(), "{}", table(&report))?,
     }
     Ok(exit(report.verdict == Verdict::Pass))
+}
+
+/// The chosen approaches of those that a lab runs; all without a choice.
+fn among(chosen: Vec<Approach>, run: &[Approach]) -> anyhow::Result<Vec<Approach>> {
+    if chosen.is_empty() {
+        return Ok(run.to_vec());
+    }
+    if let Some(other) = chosen.iter().find(|approach| !run.contains(approach)) {
+        let run: Vec<_> = run
+            .iter()
+            .map(|approach| approach.site().approach)
+            .collect();
+        let other = other.site().approach;
+        bail!("the lab runs approach {}, not {other}", run.join(", "));
+    }
+    Ok(chosen)
 }
 
 async fn make_calls(
@@ -146,15 +163,29 @@ async fn start(state: &Path, setup: Setup) -> anyhow::Result<Lab> {
     if let Some(there) = StateDir::find(state)? {
         supervisor::refuse_second(&there)?;
     }
-    let obstacles = shown::wrong(&doctor::before_start(&setup, &binaries, state));
-    if !obstacles.is_empty() {
-        bail!("the lab cannot start:\n{}", obstacles.trim_end());
-    }
+    unobstructed(&doctor::before_start(&setup, &binaries, state))?;
     let bar = progress()?;
     let told = |what: &str| bar.set_message(format!("starting: {what}"));
     let lab = Lab::start(StateDir::open(state)?, setup.clone(), &binaries, told).await;
     bar.finish_and_clear();
     lab.map_err(|error| explained(&error, &setup, &binaries))
+}
+
+/// Names what stands in the way of a start; another lab on the same ports is said in a few lines.
+fn unobstructed(findings: &[Finding]) -> anyhow::Result<()> {
+    const SHOWN: usize = 3;
+    let wrong: Vec<_> = findings.iter().filter(|f| !f.ok).cloned().collect();
+    let (first, rest) = wrong.split_at(wrong.len().min(SHOWN));
+    let more = match rest.len() {
+        0 => String::new(),
+        more => format!("\nand {more} more; `mcbox doctor` shows all"),
+    };
+    anyhow::ensure!(
+        wrong.is_empty(),
+        "the lab cannot start:\n{}{more}",
+        shown::wrong(first).trim_end()
+    );
+    Ok(())
 }
 
 /// A failed start with what doctor knows about it.
@@ -172,4 +203,37 @@ async fn runner(lab: Lab, speech: Speech) -> anyhow::Result<Runner> {
     let runner = Runner::start(lab, speech, told).await;
     bar.finish_and_clear();
     Ok(runner?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_lab_runs_is_called() {
+        let run = [Approach::SingleClient, Approach::ClientPerUser];
+        assert_eq!(among(Vec::new(), &run).unwrap(), run);
+        let one = vec![Approach::ClientPerUser];
+        assert_eq!(among(one.clone(), &run).unwrap(), one);
+        let other = among(vec![Approach::MigratedClients], &run).unwrap_err();
+        assert_eq!(other.to_string(), "the lab runs approach 7.1, 7.2, not 7.3");
+    }
+
+    #[test]
+    fn many_obstacles_are_said_in_a_few_lines() {
+        let port = |n: usize| Finding {
+            check: format!("port {n}"),
+            ok: n == 0,
+            found: "taken".to_owned(),
+            fix: "stop it".to_owned(),
+        };
+        assert!(unobstructed(&[port(0)]).is_ok());
+        let all: Vec<_> = (0..=9).map(port).collect();
+        let said = unobstructed(&all).unwrap_err().to_string();
+        assert!(
+            said.contains("port 3") && !said.contains("port 4"),
+            "{said}"
+        );
+        assert!(said.contains("and 6 more"), "{said}");
+    }
 }

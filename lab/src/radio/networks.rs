@@ -27,6 +27,10 @@ pub(super) struct RadioNetwork {
     audit: PathBuf,
 }
 
+/// What to do about 480, which a newcomer meets first: a detached lab has no MC clients.
+const NOBODY: &str = " (nobody is there on the MC side: `mcbox client --user bob` in another terminal is \
+    somebody, and so is `mcbox up` without --detach)";
+
 /// What gateways write down from some moment on.
 #[derive(Debug)]
 pub(super) struct AuditTail {
@@ -54,7 +58,8 @@ impl AuditTail {
             is_meant.then_some(record.reason?)
         });
         refused.map_or_else(String::new, |reason| {
-            format!("; the gateway says: {reason}")
+            let cure = if reason.contains(" 480 ") { NOBODY } else { "" };
+            format!("; the gateway says: {reason}{cure}")
         })
     }
 }
