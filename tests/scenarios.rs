@@ -10,6 +10,8 @@
 
 #[path = "scenarios/claims_stage.rs"]
 mod claims_stage;
+#[path = "scenarios/folder.rs"]
+mod folder;
 #[path = "scenarios/peer.rs"]
 mod peer;
 #[path = "scenarios/support.rs"]

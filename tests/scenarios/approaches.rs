@@ -1,19 +1,17 @@
 //! The 20 calls: each approach (TR 33.880 7.8), group and private, radio to MC and back, with real
-//! speech. Each leaves `target/scenarios/<approach>/<call>`: `row.json`, `heard` with the speech that
-//! arrived, `logs` with trace and key log, `capture.pcapng` as it was on the wire, `clear.pcapng` with
-//! media and floor control opened.
+//! speech. Each leaves a [`Folder`], with its row of the table as `row.json`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lab::demo::{Runner, Verdict};
 use lab::site::Approach;
 use lab::speech::Speech;
 use mc_trace::Event;
-use mc_trace::pcapng::View;
 use testkit::recording::Recording;
 use testkit::{libsrtp, tshark};
 
+use crate::folder::Folder;
 use crate::support::start_site_in;
 
 macro_rules! calls {
@@ -61,54 +59,22 @@ calls! {
 }
 
 async fn crosses(approach: Approach, call: &str, identity: &str) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let folder = Folder::new(root, approach.site().approach, call);
+    let folder = Folder::new(approach, call);
     let lab = start_site_in(&folder.lab(), approach).await;
-    let speech = root.join("target/speech");
-    let runner = Runner::start(lab, Speech::load(&speech).unwrap(), |_| ())
+    let speech = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/speech"));
+    let runner = Runner::start(lab, Speech::load(speech).unwrap(), |_| ())
         .await
         .unwrap();
     let row = runner.run(approach.site().approach, call).await.unwrap();
     drop(runner.stop().await);
-    let run = folder.keep(&serde_json::to_vec_pretty(&row).unwrap());
+    let told = serde_json::to_vec_pretty(&row).unwrap();
+    fs::write(folder.path().join("row.json"), told).unwrap();
+    let run = folder.keep().unwrap();
     assert_eq!(row.verdict, Verdict::Pass, "{row:?}");
     tshark::check_floor(&run).unwrap();
     libsrtp::check_media(&run).unwrap();
     if call.starts_with("private") {
         pck_is_of(&run, call, identity);
-    }
-}
-
-/// Where a call leaves what happened, also when it fails.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(root: &Path, approach: &str, call: &str) -> Self {
-        let folder = root.join("target/scenarios").join(approach).join(call);
-        if folder.exists() {
-            fs::remove_dir_all(&folder).unwrap();
-        }
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn lab(&self) -> PathBuf {
-        self.0.join("lab")
-    }
-
-    /// Keeps what is worth keeping of a lab that has stopped.
-    fn keep(&self, row: &[u8]) -> Recording {
-        fs::write(self.0.join("row.json"), row).unwrap();
-        let logs = self.0.join("logs");
-        fs::rename(self.lab().join("logs"), &logs).unwrap();
-        fs::rename(self.lab().join("runs"), self.0.join("heard")).unwrap();
-        fs::remove_dir_all(self.lab()).unwrap();
-        let run = Recording::read(&logs).unwrap();
-        for (name, view) in [("capture", View::Wire), ("clear", View::Clear)] {
-            let file = self.0.join(format!("{name}.pcapng"));
-            fs::write(file, run.capture(view)).unwrap();
-        }
-        run
     }
 }
 

@@ -15,6 +15,7 @@ use mc_xml::{Element, Node};
 use testkit::recording::Recording;
 
 use crate::claims_stage::{COMMAND, Stage, heard_so_far, id};
+use crate::folder::Folder;
 use crate::support::until;
 
 const DUTY_OFFICER: &str = "sip:duty-officer@mc.example";
@@ -44,8 +45,8 @@ type Shapes = BTreeMap<String, BTreeSet<String>>;
 const KEY: &str = "PCK";
 
 async fn protected_alike(approach: Approach) {
-    let dir = tempfile::tempdir().unwrap();
-    let stage = Stage::up(dir.path(), approach).await;
+    let folder = Folder::new(approach, "protected-alike");
+    let stage = Stage::up(&folder.lab(), approach).await;
     let (site, unit) = (stage.site, stage.site.units[0]);
     // Whoever stands behind a functional alias is compared with somebody who has one too.
     let alias = (site.unit_is == UnitIs::FunctionalAlias).then_some(DUTY_OFFICER);

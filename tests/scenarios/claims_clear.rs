@@ -8,6 +8,7 @@ use lab::site::Approach;
 use mc_trace::{Event, Protocol};
 use serde_json::Value;
 
+use crate::folder::Folder;
 use crate::peer::Peer;
 use crate::refusals_media::{Floor, is_granted, packet, talker};
 use crate::support::{PATIENCE, events, start_site_in, until_all_of, until_traced};
@@ -30,8 +31,8 @@ claim! {
 }
 
 async fn clear_media_is_refused(approach: Approach) {
-    let dir = tempfile::tempdir().unwrap();
-    let lab = start_site_in(&dir.path().join("lab"), approach).await;
+    let folder = Folder::new(approach, "clear-is-refused");
+    let lab = start_site_in(&folder.lab(), approach).await;
     let site = approach.site();
     let gateway = Gateway::of(&lab, site.gateway());
     gateway.until_ready(PATIENCE).await;

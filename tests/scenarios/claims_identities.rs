@@ -24,6 +24,7 @@ use testkit::recording::Recording;
 use crate::claims_stage::{ALICE, BOB, account};
 use crate::counts::key_sets;
 use crate::domains::{self, User, group_key_message};
+use crate::folder::Folder;
 use crate::interconnection::{Protection, Rogue, refusal};
 use crate::peer::{Peer, SERVER, https};
 use crate::refusals_tokens::{claims, issuer_key};
@@ -50,8 +51,8 @@ claim! {
 const DUTY_OFFICER: &str = "sip:duty-officer@mc.example";
 
 async fn speaks_for_its_own_only(approach: Approach) {
-    let dir = tempfile::tempdir().unwrap();
-    let lab = start_site_in(&dir.path().join("lab"), approach).await;
+    let folder = Folder::new(approach, "speaks-for-its-own-only");
+    let lab = start_site_in(&folder.lab(), approach).await;
     let site = approach.site();
     let segy = gateways_user(&lab, site, site.units[0]).await;
     no_keys_of_others(&lab, site, &segy).await;

@@ -27,6 +27,7 @@ use testkit::{libsrtp, tshark};
 use tokio::sync::broadcast::Receiver;
 
 use crate::claims_stage::{ALICE, BOB, COMMAND, Stage, granted, hears, speak};
+use crate::folder::Folder;
 use crate::peer::{Peer, https};
 use crate::refusals_tokens::{claims, document_url, issuer_key};
 use crate::support::{
@@ -55,10 +56,10 @@ claim! {
 }
 
 async fn passes_through(approach: Approach) {
-    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::new(approach, "passes-through");
     let site = approach.site();
     let lab = start(
-        &dir.path().join("lab"),
+        &folder.lab(),
         approach.site().domains(),
         &[approach],
         site.group,
@@ -287,8 +288,8 @@ fn nobody_has_a_key_of(run: &Recording, site: &Site) {
 /// document says, and a caller who wants SRTP in a group without is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_that_becomes_protected_is_from_then_on() {
-    let dir = tempfile::tempdir().unwrap();
-    let lab = start(&dir.path().join("lab"), &[Domain::Primary], &[], GROUP).await;
+    let folder = Folder::new(Approach::SingleClient, "becomes-protected");
+    let lab = start(&folder.lab(), &[Domain::Primary], &[], GROUP).await;
     let outsider = Peer::affiliated(&lab, "bob", &[GROUP]).await;
     for (offer, why) in [
         (secure_offer("RTP/SAVP", None), "a secure profile"),

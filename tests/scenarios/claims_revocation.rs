@@ -24,6 +24,7 @@ use tokio::sync::broadcast::Receiver;
 use crate::claims_identities::{gateways_user, gms_token};
 use crate::claims_stage::{ALICE, BOB, Stage, account, heard_so_far, private_call};
 use crate::domains::{User, group_key_message};
+use crate::folder::Folder;
 use crate::peer::https;
 use crate::refusals_tokens::{claims, issuer_key};
 use crate::support::{PATIENCE, status, until};
@@ -63,8 +64,8 @@ claim! {
 /// One action at the KMS, then one at the identity management server, each on another user: the
 /// others are told (`docs/revocation.md`), and there is nothing to do anywhere else.
 async fn by_key_and_identity_servers(approach: Approach) {
-    let dir = tempfile::tempdir().unwrap();
-    let stage = Stage::up(dir.path(), approach).await;
+    let folder = Folder::new(approach, "revoked-at-kms-and-idms");
+    let stage = Stage::up(&folder.lab(), approach).await;
     let (lab, site) = (&stage.lab, stage.site);
     let [a, b] = site.units;
     stage.radio_talks(a).await;
@@ -193,8 +194,8 @@ async fn no_private_calls(stage: &Stage, unit: &str) {
 /// The administrator's action at the GMS: the group has a new key, which everybody else gets, and he is
 /// out of its call; his other rights stay.
 async fn by_group_server(approach: Approach) {
-    let dir = tempfile::tempdir().unwrap();
-    let stage = Stage::up(dir.path(), approach).await;
+    let folder = Folder::new(approach, "removed-at-gms");
+    let stage = Stage::up(&folder.lab(), approach).await;
     let (lab, site) = (&stage.lab, stage.site);
     let [a, b] = site.units;
     stage.radio_talks(a).await;
@@ -379,8 +380,8 @@ fn guk_of(lab: &Lab, id: GmkId, member: &str) -> GukId {
 /// One identity for all: there is no handle on one of them at any of the three servers, and the one
 /// there is cuts off all.
 async fn all_are_cut_off(approach: Approach) {
-    let dir = tempfile::tempdir().unwrap();
-    let stage = Stage::up(dir.path(), approach).await;
+    let folder = Folder::new(approach, "all-are-cut-off");
+    let stage = Stage::up(&folder.lab(), approach).await;
     let (lab, site) = (&stage.lab, stage.site);
     let [a, b] = site.units;
     stage.radio_talks(a).await;

@@ -23,6 +23,7 @@ use testkit::tshark;
 use crate::claims_stage::{ALICE, BOB, COMMAND, Stage};
 use crate::counts::key_sets;
 use crate::domains;
+use crate::folder::Folder;
 use crate::peer::MDSI;
 
 macro_rules! claim {
@@ -43,8 +44,8 @@ claim! {
 }
 
 async fn opens_nothing_else(approach: Approach) {
-    let dir = tempfile::tempdir().unwrap();
-    let stage = Stage::up(dir.path(), approach).await;
+    let folder = Folder::new(approach, "opens-nothing-else");
+    let stage = Stage::up(&folder.lab(), approach).await;
     let unit = stage.site.units[0];
     // The gateway's part: a group call and a private call each way, so that it holds every kind of key.
     stage.radio_talks(unit).await;

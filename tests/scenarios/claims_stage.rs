@@ -37,7 +37,7 @@ impl Stage {
     /// Everybody is ready: gateway, alice and bob, who are members of the site's group and of one that
     /// the gateway has no part in.
     pub(crate) async fn up(dir: &Path, approach: Approach) -> Self {
-        let lab = start_site_in(&dir.join("lab"), approach).await;
+        let lab = start_site_in(dir, approach).await;
         Self::in_lab(lab, approach).await
     }
 

@@ -23,6 +23,7 @@ use crate::claims_identities::{
 use crate::claims_stage::{BOB, Stage};
 use crate::counts::key_sets;
 use crate::domains::{self, User, group_key_message};
+use crate::folder::Folder;
 use crate::peer::Peer;
 use crate::support::start_site_in;
 
@@ -49,8 +50,8 @@ claim! {
 }
 
 async fn acts_as_itself_only(approach: Approach) {
-    let dir = tempfile::tempdir().unwrap();
-    let stage = Stage::up(dir.path(), approach).await;
+    let folder = Folder::new(approach, "acts-as-itself-only");
+    let stage = Stage::up(&folder.lab(), approach).await;
     let [a, b] = stage.site.units;
     let talkers = [stage.radio_talks(a).await, stage.radio_talks(b).await];
     assert_eq!(talkers, [a, b].map(|unit| Some(stage.identity(unit))));
@@ -192,8 +193,8 @@ async fn signs_for_himself_only(stage: &Stage, user: &User, other: &User) {
 }
 
 async fn map_and_audit_tell_apart(approach: Approach) {
-    let dir = tempfile::tempdir().unwrap();
-    let stage = Stage::up(dir.path(), approach).await;
+    let folder = Folder::new(approach, "map-and-audit-tell-apart");
+    let stage = Stage::up(&folder.lab(), approach).await;
     let site = stage.site;
     let [a, b] = site.units;
     let talkers = [stage.radio_talks(a).await, stage.radio_talks(b).await];
@@ -235,8 +236,8 @@ async fn map_and_audit_tell_apart(approach: Approach) {
 /// Units that are not in the map do not speak at all, which is on record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unit_that_is_not_in_the_map_is_refused_and_recorded() {
-    let dir = tempfile::tempdir().unwrap();
-    let lab = start_site_in(&dir.path().join("lab"), Approach::SingleClient).await;
+    let folder = Folder::new(Approach::SingleClient, "not-in-the-map");
+    let lab = start_site_in(&folder.lab(), Approach::SingleClient).await;
     let stage = Stage::in_lab(lab, Approach::SingleClient).await;
     stage.radios.tune("1003", Some(1)).await.unwrap();
     stage.radio_tries("1003").await;

@@ -32,7 +32,7 @@ macro_rules! killed {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
             let dir = tempfile::tempdir().unwrap();
-            let mut stage = Stage::up(dir.path(), Approach::$approach).await;
+            let mut stage = Stage::up(&dir.path().join("lab"), Approach::$approach).await;
             // Users that are made on the air are there, and everybody's call was up once.
             stage.radio_talks(stage.site.units[0]).await;
             let service: fn(&Site) -> &'static str = $service;

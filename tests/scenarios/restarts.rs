@@ -135,7 +135,7 @@ async fn heal_of(stage: &mut Stage, service: &str, before: &Value) {
 }
 
 async fn crash_each(dir: &Path, services: &[&str]) {
-    let mut stage = Stage::up(dir, Approach::SingleClient).await;
+    let mut stage = Stage::up(&dir.join("lab"), Approach::SingleClient).await;
     stage.radio_talks("1001").await;
     let before = acknowledged(&stage.lab).await;
     for service in services {
@@ -164,7 +164,7 @@ async fn the_mcptt_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gateway_and_the_radio_side() {
     let dir = tempfile::tempdir().unwrap();
-    let mut stage = Stage::up(dir.path(), Approach::SingleClient).await;
+    let mut stage = Stage::up(&dir.path().join("lab"), Approach::SingleClient).await;
     let before = acknowledged(&stage.lab).await;
     for service in ["lmr-sim", "segy"] {
         heal_of(&mut stage, service, &before).await;
