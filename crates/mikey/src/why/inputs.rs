@@ -121,8 +121,10 @@ impl Inputs {
             add(&|i| i.kms.clone_from(&kms));
         }
         let unix = u64::from(time.seconds()).saturating_sub(UNIX_EPOCH);
-        let whole = u64::from(time.seconds()) / self.period;
-        for number in [unix / self.period, whole, whole + 1, 0] {
+        // Zero once it was exchanged with the offset: then there are no periods to count.
+        let periods = |seconds: u64| seconds.checked_div(self.period).unwrap_or_default();
+        let whole = periods(time.seconds().into());
+        for number in [periods(unix), whole, whole + 1, 0] {
             add(&|i| i.number = number);
         }
         add(&|i| i.offset = 0);

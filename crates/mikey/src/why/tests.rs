@@ -243,6 +243,15 @@ fn the_first_wrong_input_of_the_key_set_is_named() {
     }
 }
 
+/// Every pair of mistakes is tried then, an offset of zero in the place of the period too.
+#[test]
+fn a_uid_that_no_mistake_explains_is_told_all_the_same() {
+    let set = issued(BOB, number(), Some(Uid([9; 32])));
+    let found = ask(&from(ALICE, &kms(), BOB), &[set]);
+    assert_eq!(first_wrong(&found.receiver), None);
+    assert!(found.cause.is_some(), "{found:#?}");
+}
+
 #[test]
 fn a_key_set_of_the_previous_period_is_named() {
     let found = ask(
