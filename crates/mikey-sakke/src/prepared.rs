@@ -12,6 +12,7 @@ use crate::fp2::Fp2;
 use crate::params::Q_ORDER;
 use crypto_bigint::U1024;
 use std::sync::LazyLock;
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The functions of the Miller loop of a fixed point: 390 kB.
@@ -154,8 +155,11 @@ fn chains<'a>(
             digit => fourfold.add_affine(addend(*digit)?),
         };
     }
+    // `[q - 1]R`, which is -R for a point of order q only.
+    let is_of_order = c.ct_eq(&addend(-1)?.to_jacobian());
+    c.zeroize();
     let points = Zeroizing::new(Jacobian::to_affine_all(&points)?);
-    Some(Zeroizing::new(points.as_chunks().0.to_vec()))
+    bool::from(is_of_order).then(|| Zeroizing::new(points.as_chunks().0.to_vec()))
 }
 
 /// The tangent at R, and of every step the tangents at C and 2C and the line through 4C and the
@@ -261,7 +265,6 @@ mod tests {
     use crate::comb::{BASE, multiply};
     use crate::pairing::pairing;
     use crate::scalar::Scalar;
-    use subtle::ConstantTimeEq;
 
     #[test]
     fn the_digits_are_those_of_q_minus_one() {
@@ -288,7 +291,7 @@ mod tests {
         for (a, b) in [(3, 5), (7, 7), (200, 1)] {
             let (a, b) = (multiple(a), multiple(b));
             let fixed = FixedPoint::new(&a).unwrap().pairing(&b).unwrap();
-            assert!(bool::from(fixed.ct_eq(&pairing(&a, &b).unwrap())));
+            assert!(bool::from(fixed.ct_eq(&pairing(&a, &b).flatten().unwrap())));
         }
     }
 
@@ -298,7 +301,10 @@ mod tests {
             x: Fp::ZERO,
             y: Fp::ZERO,
         };
-        assert!(FixedPoint::new(&two).is_none());
+        let shifted = Affine::BASE.to_jacobian().add_affine(&two);
+        for other in [two, shifted.to_affine().unwrap()] {
+            assert!(FixedPoint::new(&other).is_none());
+        }
         let fixed = FixedPoint::new(&Affine::BASE).unwrap();
         assert!(fixed.pairing(&two).is_none());
     }

@@ -7,7 +7,7 @@ mod shared_value;
 use crate::comb::{BASE, PointComb, base_power, multiply, multiply_all};
 use crate::curve::{Affine, Jacobian};
 use crate::fp::Fp;
-use crate::pairing::{pairing, pairing_of_order};
+use crate::pairing::pairing;
 use crate::params::{FIELD_OCTETS, PAIRING_G, POINT_OCTETS, SED_OCTETS, SSV_OCTETS};
 use crate::prepared::FixedPoint;
 use crate::scalar::Scalar;
@@ -19,6 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// An RSK that is not of the order q.
+const WRONG_ORDER: CryptoError = CryptoError::WrongSubgroup("UserDecryptKey");
 
 /// The KMS's master secret z.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -273,16 +276,15 @@ impl ReceiverSecretKey {
             .prepared
             .functions
             .get_or_init(|| FixedPoint::new(&self.point));
-        functions
-            .as_ref()
-            .ok_or(CryptoError::WrongSubgroup("UserDecryptKey"))
+        functions.as_ref().ok_or(WRONG_ORDER)
     }
 
     /// The pairing of the key with an encapsulation's point.
     fn pairing(&self, point: &Affine) -> Result<Option<Fp>, CryptoError> {
         let used = self.prepared.used.swap(true, Ordering::Relaxed);
         match self.prepared.functions.get() {
-            None if !used => Ok(pairing(point, &self.point)),
+            // The pairing is symmetric, and the order that is looked at is the first point's.
+            None if !used => pairing(&self.point, point).ok_or(WRONG_ORDER),
             _ => Ok(self.functions()?.pairing(point)),
         }
     }
@@ -301,8 +303,7 @@ impl ReceiverSecretKey {
     //= RFC 6508 6.1.2
     pub fn validate(&self, kms: &PublicKey, id: &[u8]) -> Result<(), CryptoError> {
         let target = kms.of_identifier(&identifier(id)?)?;
-        // The pairing is symmetric, and the order is that of the first point.
-        let pairing = pairing_of_order(&self.point, &target);
+        let pairing = pairing(&self.point, &target).flatten();
         let holds = pairing.is_some_and(|w| bool::from(w.ct_eq(&Fp::from_hex(PAIRING_G))));
         if holds {
             Ok(())
@@ -315,7 +316,8 @@ impl ReceiverSecretKey {
     ///
     /// # Errors
     /// [`CryptoError::Decapsulation`] for any data that was not made for this identifier and KMS,
-    /// and the reading errors of a point that is none.
+    /// the reading errors of a point that is none, and [`CryptoError::WrongSubgroup`] when the key is
+    /// not of the order q.
     //= RFC 6508 6.2.2
     pub fn decapsulate(&self, kms: &PublicKey, id: &[u8], data: &[u8]) -> Result<Ssv, CryptoError> {
         let data: [u8; SED_OCTETS] = sized(data, "SAKKE data")?;

@@ -263,8 +263,16 @@ proptest! {
         }
         for point in forged(octets.as_slice()) {
             let read = ReceiverSecretKey::from_octets(&point);
-            let valid = read.and_then(|key| key.validate(&kms, &id));
-            prop_assert!(valid == mismatch || valid == Err(CryptoError::Encoding("UserDecryptKey")));
+            let unread = Err(CryptoError::Encoding("UserDecryptKey"));
+            let Ok(read) = read else {
+                prop_assert_eq!(read.map(|_| ()), unread);
+                continue;
+            };
+            prop_assert_eq!(read.validate(&kms, &id), mismatch);
+            let data = kms.encapsulate(&id, &Ssv::new([bit; 16])).unwrap();
+            for _ in 0..2 {
+                prop_assert!(read.decapsulate(&kms, &id, &data).is_err());
+            }
         }
         // The negative is a key of the subgroup: that of another KMS.
         for point in &forged(kms.octets())[1..] {
