@@ -184,13 +184,18 @@ impl Sdp {
     /// The MIKEY message of `a=key-mgmt:mikey` at session or media level, still in base64 (RFC 4567).
     #[must_use]
     pub fn key_mgmt(&self) -> Option<&str> {
+        self.all_key_mgmt().next()
+    }
+
+    /// Every MIKEY message, those of the session first.
+    pub fn all_key_mgmt(&self) -> impl Iterator<Item = &str> {
         let media = self
             .media
             .iter()
             .flat_map(|media| find(&media.attributes, "key-mgmt"));
         find(&self.attributes, "key-mgmt")
             .chain(media)
-            .find_map(|value| value.strip_prefix("mikey "))
+            .filter_map(|value| value.strip_prefix("mikey "))
             .map(str::trim)
     }
 

@@ -4,8 +4,8 @@ use crate::domain::{KmsCertificate, UserKeys};
 use crate::form::{Form, Formed};
 use crate::key_parameters::KeyParameters;
 use crate::wire::{
-    ID_SCHEME_MCX_UID, ID_TYPE_URI, SAKKE_PARAMETER_SET_1, SIGN_HEADER, TIME_NTP_UTC, extension,
-    payload, role,
+    ID_SCHEME_MCX_UID, ID_TYPE_URI, IDENTITY_RULE, SAKKE_PARAMETER_SET_1, SIGN_HEADER,
+    TIME_NTP_UTC, extension, is_identity, payload, role,
 };
 use mc_ids::annex_f::{self, Uid};
 use mc_ids::{Csk, CskId, Gmk, GmkId, Key128, KeyId, KmsUri, NtpTime, Pck, PckId, Spk, SpkId};
@@ -37,6 +37,9 @@ pub enum BuildError {
         /// The KMS of the certificate.
         kms: KmsUri,
     },
+    /// A sender or receiver that no receiver reads.
+    #[error("{0:?} is no identity: {IDENTITY_RULE}")]
+    Identity(String),
     /// A field is too long for its length octets.
     #[error("{0} is too long")]
     TooLong(&'static str),
@@ -282,6 +285,9 @@ pub(crate) fn put_identity(
     role: u8,
     identity: &str,
 ) -> Result<(), BuildError> {
+    if !is_identity(identity) {
+        return Err(BuildError::Identity(identity.chars().take(255).collect()));
+    }
     out.extend([next, role, ID_TYPE_URI]);
     out.extend(length16(identity.as_bytes(), "an identity")?);
     out.extend(identity.as_bytes());

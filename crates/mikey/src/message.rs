@@ -2,8 +2,9 @@
 
 use crate::variant::Variant;
 use crate::wire::{
-    DATA_TYPE_SAKKE, ID_SCHEME_MCX_UID, ID_TYPE_BYTES, ID_TYPE_URI, PRF_HMAC_SHA_256, Reader,
-    SAKKE_PARAMETER_SET_1, SIGN_HEADER, TIME_NTP_UTC, VERSION, extension, payload, role,
+    DATA_TYPE_SAKKE, ID_SCHEME_MCX_UID, ID_TYPE_BYTES, ID_TYPE_URI, IDENTITY_RULE,
+    PRF_HMAC_SHA_256, Reader, SAKKE_PARAMETER_SET_1, SIGN_HEADER, TIME_NTP_UTC, VERSION, extension,
+    is_identity, payload, role,
 };
 use mc_ids::annex_f::Uid;
 use mc_ids::{KeyId, KmsUri, NtpTime};
@@ -639,15 +640,11 @@ fn uri(kind: u8, data: &[u8], at: usize) -> Result<String, ParseError> {
         at,
         detail: e.to_string(),
     })?;
-    let usable = !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control);
-    let detail = || "it is empty, longer than 255 octets or has control characters".to_owned();
-    if usable {
+    if is_identity(text) {
         Ok(text.to_owned())
     } else {
-        Err(ParseError::Identity {
-            at,
-            detail: detail(),
-        })
+        let detail = IDENTITY_RULE.to_owned();
+        Err(ParseError::Identity { at, detail })
     }
 }
 

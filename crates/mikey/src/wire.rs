@@ -42,6 +42,15 @@ pub(crate) mod extension {
     pub(crate) const KEY_PARAMETERS: u8 = 7;
 }
 
+/// What [`is_identity`] asks for, in words.
+pub(crate) const IDENTITY_RULE: &str =
+    "it is empty, longer than 255 octets or has control characters";
+
+/// Whether a text may stand in an identity payload; the same is made as is read.
+pub(crate) fn is_identity(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control)
+}
+
 /// Reads octets from the front; every read may fail, none can overrun.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader<'a> {

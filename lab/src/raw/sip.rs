@@ -82,15 +82,16 @@ fn part(part: &BodyPart) -> Value {
 /// Every I_MESSAGE of the parts, in base64: of key messages and of session descriptions.
 pub(crate) fn mikey_of(parts: &[BodyPart]) -> Vec<String> {
     use base64::Engine as _;
-    let of_part = |part: &BodyPart| {
+    let of_part = |part: &BodyPart| -> Vec<String> {
         if part.media_type == mcptt::media::MIKEY {
-            return Some(base64::prelude::BASE64_STANDARD.encode(&part.content));
+            return vec![base64::prelude::BASE64_STANDARD.encode(&part.content)];
         }
         if part.media_type != "application/sdp" {
-            return None;
+            return Vec::new();
         }
-        let sdp = Sdp::parse(&part.content).ok()?;
-        sdp.key_mgmt().map(str::to_owned)
+        let sdp = Sdp::parse(&part.content);
+        sdp.map(|sdp| sdp.all_key_mgmt().map(str::to_owned).collect())
+            .unwrap_or_default()
     };
-    parts.iter().filter_map(of_part).collect()
+    parts.iter().flat_map(of_part).collect()
 }

@@ -334,6 +334,67 @@ fn an_identity_longer_than_its_length_field_is_refused() {
     assert_eq!(kind(&answer(&guk_id)), "length");
 }
 
+/// A check of nothing must not hold, and a document not stay in clear by an empty list.
+#[test]
+fn protection_of_nothing_is_refused() {
+    let with = |op: &str, name: &str, value: Value| {
+        let mut request = json!({
+            "op": op, "key": "00".repeat(16), "key_id": "20000001", "uri": "sip:alice@example.org",
+        });
+        request[name] = value;
+        request
+    };
+    let mut protect = with("xml.protect", "xml", json!("<a><b>1</b></a>"));
+    for (elements, expected) in [
+        (json!([]), "field"),
+        (json!(["b", "b"]), "field"),
+        (json!(["b"]), "none"),
+    ] {
+        protect["elements"] = elements;
+        assert_eq!(kind(&answer(&protect)), expected, "{protect}");
+    }
+    assert_eq!(
+        kind(&answer(&with("xml.sign", "parts", json!([])))),
+        "field"
+    );
+    let mut verify = with("xml.verify", "parts", json!([]));
+    verify["xml"] = json!(r#"<signatures xmlns="urn:3gpp:ns:mcpttSignatures:1.0"/>"#);
+    assert_eq!(kind(&answer(&verify)), "field");
+}
+
+/// What `mikey.open` refuses to read is not made.
+#[test]
+fn a_message_to_nobody_is_not_made() {
+    let make = cases::all();
+    let make = make
+        .iter()
+        .find(|case| case.request["op"] == "mikey.make")
+        .unwrap();
+    assert_eq!(kind(&answer(&make.request)), "none");
+    for responder in ["", "sip:a\nb", &"b".repeat(256)] {
+        let mut request = make.request.clone();
+        request["responder"] = json!(responder);
+        assert_eq!(kind(&answer(&request)), "field", "{responder:?}");
+    }
+}
+
+/// One description may carry a message for each of its media.
+#[test]
+fn every_i_message_of_a_description_is_told() {
+    let sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+               a=key-mgmt:mikey AAAA\r\nm=audio 4000 RTP/SAVP 96\r\na=key-mgmt:mikey BBBB\r\n\
+               m=video 4002 RTP/SAVP 97\r\na=key-mgmt:mikey CCCC\r\n";
+    let message = format!(
+        "INVITE sip:bob@example.org SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1;branch=z9hG4bK1\r\n\
+         From: <sip:alice@example.org>;tag=1\r\nTo: <sip:bob@example.org>\r\nCall-ID: 1\r\n\
+         CSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    );
+    let found = answer(&json!({"op": "sip.parse", "message": message}));
+    assert_eq!(found["mikey"], json!(["AAAA", "BBBB", "CCCC"]), "{found}");
+}
+
 #[test]
 fn a_wrong_length_to_unwrap_is_no_wrong_check_value() {
     for (op, octets, refusal) in [

@@ -12,6 +12,7 @@ use mc_xml::security::{SecurityError, XENC_NS, XmlProtection};
 use mc_xml::{Element, XmlError, XmlProfile};
 use rand_core::{TryCryptoRng, TryRng};
 use serde_json::Map;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 const XML: Field = Field::new("xml", Type::Document);
@@ -144,7 +145,15 @@ fn encrypted(
         info.encrypt(keys, rng);
         return results([("xml", info.to_xml().into())]);
     }
-    for name in args.texts("elements") {
+    let names = args.texts("elements");
+    let different: BTreeSet<_> = names.iter().collect();
+    if names.is_empty() || different.len() < names.len() {
+        return Err(Error::field(
+            "elements",
+            "each needed once, and one at least",
+        ));
+    }
+    for name in names {
         if encrypt_named(&mut root, &name, keys, rng) == 0 {
             return Err(Error::field("elements", format!("no element {name:?}")));
         }
@@ -191,9 +200,12 @@ fn decrypt_all(element: &mut Element, keys: &XmlProtection) -> Result<usize, Sec
     Ok(count)
 }
 
-/// Content-IDs and octets of the parts of a request.
+/// Content-IDs and octets of the parts of a request. A signature over none would hold for nothing.
 fn parts_of(args: &Args<'_>) -> Result<Vec<(String, Vec<u8>)>, Error> {
     let parts = args.objects("parts");
+    if parts.is_empty() {
+        return Err(Error::field("parts", "one at least is needed"));
+    }
     let part = |part: &Args<'_>| Ok((part.text("content_id").to_owned(), part.document("body")?));
     parts.iter().map(part).collect()
 }

@@ -215,6 +215,7 @@ fn build_error(error: &BuildError) -> Error {
         BuildError::Period { .. } | BuildError::ForeignResponder { .. } => {
             Error::new(Kind::Mismatch, text)
         }
+        BuildError::Identity(_) => Error::field("responder", text),
         BuildError::PolicyWithEmptyMap => Error::field("policy", text),
         BuildError::TooLong(_) => Error::new(Kind::Length, text),
         BuildError::Crypto(error) => (*error).into(),
