@@ -269,7 +269,8 @@ fn split_parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<&'a [u8]>, Body
         let rest = body.get(position..).unwrap_or_default();
         let offset = find(rest, &delimiter).ok_or(BodyError::Unterminated)?;
         let at = position + offset;
-        let at_line_start = at == 0 || body.get(at - 2..at).is_some_and(|before| before == b"\r\n");
+        let before = body.get(..at).unwrap_or_default();
+        let at_line_start = before.is_empty() || before.ends_with(b"\r\n");
         let after = body.get(at + delimiter.len()..).unwrap_or_default();
         let closing = after.starts_with(b"--");
         let padding = after

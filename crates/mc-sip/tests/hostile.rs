@@ -264,6 +264,16 @@ fn hostile_multipart_bodies_are_refused() {
 }
 
 #[test]
+fn a_delimiter_that_begins_no_line_is_none() {
+    let parts = "--b\r\n\r\nfirst\r\n--b\r\n\r\nsecond\r\n--b--\r\n";
+    for (before, expected) in [("", 2), ("\r\n", 2), ("x", 1), ("\n", 1), ("xx", 1)] {
+        let body = format!("{before}{parts}");
+        let read = multipart("multipart/mixed;boundary=b", body.as_bytes()).unwrap();
+        assert_eq!(read.parts.len(), expected, "{before:?}");
+    }
+}
+
+#[test]
 fn the_line_break_before_a_boundary_belongs_to_the_boundary() {
     let body = "preamble\r\n--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b \r\n\r\n--b--x not the end\r\n--b--\r\nepilogue";
     let parts = multipart("Multipart/Mixed; boundary=\"b\"", body.as_bytes()).unwrap();
