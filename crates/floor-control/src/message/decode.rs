@@ -283,7 +283,8 @@ impl<'a> FieldSet<'a> {
         let [message_type, _] = self.need(id::MESSAGE_TYPE, self.octets::<2>(id::MESSAGE_TYPE)?)?;
         Ok(FloorAck {
             source,
-            message_type,
+            // A peer may leave the bit of the message that it acknowledges.
+            message_type: message_type & !ACK_BIT,
             track_info: self.track_info,
         })
     }

@@ -270,10 +270,18 @@ fn an_ack_names_the_message_type_without_the_ack_bit() {
         }
         .into(),
     };
+    let written = ack.to_bytes().unwrap();
     assert_eq!(
-        hex::encode(ack.to_bytes().unwrap()),
+        hex::encode(&written),
         "8acc0004000000014d4350540a0200000c020100"
     );
+    let mut with_bit = written.clone();
+    with_bit[18] |= ACK_BIT;
+    for datagram in [&written, &with_bit] {
+        let read = FloorPacket::decode_all(datagram).next().unwrap().unwrap();
+        assert_eq!(read.to_bytes().unwrap(), written);
+        assert!(matches!(read.message, FloorMessage::FloorAck(ack) if ack.message_type == 1));
+    }
 }
 
 #[test]
