@@ -183,6 +183,11 @@ fn of_call(event: &ClientEvent) -> Option<Told> {
     Some((name, fields, text))
 }
 
+fn refused(status: u16, warning: Option<u16>, detail: &str) -> (Value, String) {
+    let fields = json!({ "status": status, "warning": warning, "detail": detail });
+    (fields, format!("refused: {status} {detail}"))
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "everything else is told elsewhere"
@@ -222,13 +227,8 @@ fn of_set_up(event: &ClientEvent) -> Option<InCall<'_>> {
             warning,
             detail,
         } => {
-            let fields = json!({ "status": status, "warning": warning, "detail": detail });
-            (
-                "call_refused",
-                call,
-                fields,
-                format!("call refused: {status} {detail}"),
-            )
+            let (fields, text) = refused(*status, *warning, detail);
+            ("call_refused", call, fields, format!("call {text}"))
         }
         ClientEvent::Emergency { call, active } => {
             let text = if *active {
@@ -249,12 +249,12 @@ fn of_set_up(event: &ClientEvent) -> Option<InCall<'_>> {
             warning,
             detail,
         } => {
-            let fields = json!({ "status": status, "warning": warning, "detail": detail });
+            let (fields, text) = refused(*status, *warning, detail);
             (
                 "emergency_refused",
                 call,
                 fields,
-                format!("emergency refused: {status} {detail}"),
+                format!("emergency {text}"),
             )
         }
         ClientEvent::Released { call, reason } => (
